@@ -1,0 +1,1 @@
+"""Pixel-space diffusion you can see through."""

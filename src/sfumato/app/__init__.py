@@ -1,0 +1,1 @@
+"""Jobs, pictures, the command line and the report."""

@@ -1,0 +1,326 @@
+"""Noise estimates as a tree of small values: ε̂(x) = Σ_i L_i A_i⁻¹ ε_θ(A_i x, t, c_i), nested at will.
+
+Ask first, compute once, then combine: a tree is walked down for the questions it has for the model, equal ones once;
+all questions of all images run as one batched forward; then the tree is walked up to combine the answers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sfumato.core.filters import Filter, HighPass, LowPass
+from sfumato.core.levels import Level, eps_from_x0, x0_from_eps
+from sfumato.core.schedules import Schedule
+from sfumato.core.views import IDENTITY, Chain, View, chain
+
+Condition = str | None
+"""What the model is asked for: a prompt or the name of a class; None is nothing (the unconditional estimate)."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A model's answer: the noise, and where it learned one the variance of the reverse step.
+
+    `variance` is the weight in [0, 1] between the smallest and the largest sensible log variance
+    (Nichol & Dhariwal 2021, eq. 15).
+    """
+
+    eps: Float[Tensor, "b c h w"]
+    variance: Float[Tensor, "b c h w"] | None = None
+
+
+@runtime_checkable
+class Denoiser(Protocol):
+    """A model as the engine sees it: one function, float32 at its boundary."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of its pictures."""
+        ...
+
+    @property
+    def pixel_range(self) -> tuple[float, float]:
+        """The values of black and white."""
+        ...
+
+    @property
+    def schedule(self) -> Schedule:
+        """The noise levels it knows."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        ...
+
+    def __call__(self, x: Float[Tensor, "b c h w"], conditions: Sequence[Condition], level: Level) -> Estimate:
+        """The noise in each row of x, all at one level, given each row's condition."""
+        ...
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question to the model: the noise in the canvas seen through `view`, given `condition`."""
+
+    view: Chain
+    condition: Condition
+
+    def through(self, view: View) -> Query:
+        """The same question about a canvas that is itself seen through `view`."""
+        return Query(chain(view, self.view), self.condition)
+
+
+Answers = Mapping[Query, Estimate]
+
+
+class Node(ABC):
+    """A noise estimate made of the model's. Frozen and hashable: equal trees are one."""
+
+    @abstractmethod
+    def queries(self) -> tuple[Query, ...]:
+        """The questions this estimate has for the model, without repeats."""
+
+    @abstractmethod
+    def combine(self, x: Float[Tensor, "b c h w"], level: Level, answers: Answers) -> Estimate:
+        """The estimate for canvases x, from the answers to its questions."""
+
+
+@dataclass(frozen=True)
+class Predict(Node):
+    """The model's own estimate under a condition."""
+
+    condition: Condition = None
+
+    def queries(self) -> tuple[Query, ...]:
+        """One question."""
+        return (Query(IDENTITY, self.condition),)
+
+    def combine(self, x: Float[Tensor, "b c h w"], level: Level, answers: Answers) -> Estimate:
+        """Its answer."""
+        del x, level
+        return answers[Query(IDENTITY, self.condition)]
+
+
+@dataclass(frozen=True)
+class Guided(Node):
+    """Classifier-free guidance, ε_u + γ(ε_c − ε_u) (Ho & Salimans 2022, in the course's γ); the variance is ε_c's."""
+
+    conditional: Node
+    unconditional: Node
+    scale: float
+
+    def queries(self) -> tuple[Query, ...]:
+        """Those of both branches."""
+        return _unique(self.conditional, self.unconditional)
+
+    def combine(self, x: Float[Tensor, "b c h w"], level: Level, answers: Answers) -> Estimate:
+        """ε_u + γ(ε_c − ε_u)."""
+        c = self.conditional.combine(x, level, answers)
+        u = self.unconditional.combine(x, level, answers)
+        return Estimate(u.eps + self.scale * (c.eps - u.eps), c.variance)
+
+
+@dataclass(frozen=True)
+class Sum(Node):
+    """Σ wᵢ εᵢ: means, compositions of prompts, negation. Variances are averaged with the weights' magnitudes."""
+
+    terms: tuple[tuple[float, Node], ...]
+
+    def queries(self) -> tuple[Query, ...]:
+        """Those of all terms."""
+        return _unique(*(node for _, node in self.terms))
+
+    def combine(self, x: Float[Tensor, "b c h w"], level: Level, answers: Answers) -> Estimate:
+        """The weighted sum."""
+        parts = [(weight, node.combine(x, level, answers)) for weight, node in self.terms]
+        eps = torch.stack([weight * part.eps for weight, part in parts]).sum(0)
+        known = [(abs(weight), part.variance) for weight, part in parts if part.variance is not None]
+        total = sum(weight for weight, _ in known)
+        if not known or total == 0:
+            return Estimate(eps)
+        return Estimate(eps, torch.stack([weight / total * variance for weight, variance in known]).sum(0))
+
+
+@dataclass(frozen=True)
+class Viewed(Node):
+    """A⁻¹ ε(A x): the estimate of what is seen through a view, brought back."""
+
+    view: View
+    node: Node
+
+    def queries(self) -> tuple[Query, ...]:
+        """Those of the node, seen through the view."""
+        return tuple(query.through(self.view) for query in self.node.queries())
+
+    def combine(self, x: Float[Tensor, "b c h w"], level: Level, answers: Answers) -> Estimate:
+        """The node's estimate at A x, brought back."""
+        seen = {query: answers[query.through(self.view)] for query in self.node.queries()}
+        inner = self.node.combine(self.view(x), level, seen)
+        variance = None if inner.variance is None else self.view.inverse_magnitude(inner.variance)
+        return Estimate(self.view.inverse(inner.eps), variance)
+
+
+@dataclass(frozen=True)
+class Filtered(Node):
+    """L ε: a band of an estimate."""
+
+    filter: Filter
+    node: Node
+
+    def queries(self) -> tuple[Query, ...]:
+        """Those of the node."""
+        return self.node.queries()
+
+    def combine(self, x: Float[Tensor, "b c h w"], level: Level, answers: Answers) -> Estimate:
+        """The filtered estimate; a variance is left as it is."""
+        inner = self.node.combine(x, level, answers)
+        return Estimate(self.filter(inner.eps), inner.variance)
+
+
+@dataclass(frozen=True)
+class Clipped(Node):
+    """The estimate whose x̂₀ is clipped to the pixel range [low, high] (static thresholding)."""
+
+    node: Node
+    low: float
+    high: float
+
+    def queries(self) -> tuple[Query, ...]:
+        """Those of the node."""
+        return self.node.queries()
+
+    def combine(self, x: Float[Tensor, "b c h w"], level: Level, answers: Answers) -> Estimate:
+        """The noise that the clipped x̂₀ implies."""
+        inner = self.node.combine(x, level, answers)
+        x0 = x0_from_eps(x, inner.eps, level).clamp(self.low, self.high)
+        return Estimate(eps_from_x0(x, x0, level), inner.variance)
+
+
+@dataclass(frozen=True)
+class DynamicallyThresholded(Node):
+    """Dynamic thresholding (Saharia et al. 2022, section 2.3): x̂₀ clipped to ±s and divided by s, image by image.
+
+    s is the `quantile` of |x̂₀|, no less than 1 and no more than `largest`; x̂₀ is measured in units where the pixel
+    range [low, high] is [−1, 1].
+    """
+
+    node: Node
+    low: float = -1.0
+    high: float = 1.0
+    quantile: float = 0.95
+    largest: float = 1.5
+
+    def queries(self) -> tuple[Query, ...]:
+        """Those of the node."""
+        return self.node.queries()
+
+    def combine(self, x: Float[Tensor, "b c h w"], level: Level, answers: Answers) -> Estimate:
+        """The noise that the thresholded x̂₀ implies."""
+        inner = self.node.combine(x, level, answers)
+        middle, radius = (self.high + self.low) / 2, (self.high - self.low) / 2
+        unit = (x0_from_eps(x, inner.eps, level) - middle) / radius
+        s = torch.quantile(unit.abs().flatten(1), self.quantile, dim=1).clamp(1, self.largest)[:, None, None, None]
+        x0 = middle + radius * (unit.clamp(-s, s) / s)
+        return Estimate(eps_from_x0(x, x0, level), inner.variance)
+
+
+def _unique(*nodes: Node) -> tuple[Query, ...]:
+    return tuple(dict.fromkeys(query for node in nodes for query in node.queries()))
+
+
+def guided(prompt: Condition, *, scale: float, negative: Condition = None) -> Node:
+    """The estimate for a prompt under guidance `scale` (γ), away from `negative`.
+
+    γ = 1 is the conditional estimate and asks nothing else; γ = 0 the unconditional (or negative) one.
+    """
+    if scale == 1 or prompt == negative:
+        return Predict(prompt)
+    if scale == 0:
+        return Predict(negative)
+    return Guided(Predict(prompt), Predict(negative), scale)
+
+
+def anagram(nodes: Sequence[Node], views: Sequence[View]) -> Node:
+    """The mean of estimates, each of the canvas seen through its view (Geng et al. 2024, eq. 4).
+
+    Raises ValueError when there is not one view for each estimate.
+    """
+    if len(nodes) != len(views) or not nodes:
+        raise ValueError(f"an anagram wants one view for each prompt, not {len(views)} for {len(nodes)}")
+    weight = 1 / len(nodes)
+    return Sum(tuple((weight, Viewed(view, node)) for node, view in zip(nodes, views, strict=True)))
+
+
+def hybrid(far: Node, near: Node, *, sigma: float, kernel: int | None = None) -> Node:
+    """Low frequencies of one estimate, high ones of another (Geng et al. 2024, "Factorized diffusion", section 3.2).
+
+    `sigma` in pixels is the Gaussian's that parts them.
+    """
+    return Sum(((1.0, Filtered(LowPass(sigma, kernel), far)), (1.0, Filtered(HighPass(sigma, kernel), near))))
+
+
+class Plan:
+    """The questions of a batch of images, one tree an image, as rows of one forward.
+
+    Images with equal trees are combined together.
+    """
+
+    def __init__(self, trees: Sequence[Node]) -> None:
+        groups: dict[Node, list[int]] = {}
+        for row, tree in enumerate(trees):
+            groups.setdefault(tree, []).append(row)
+        self._groups = [(tree, rows, tree.queries()) for tree, rows in groups.items()]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batched forward."""
+        return sum(len(rows) * len(queries) for _, rows, queries in self._groups)
+
+    def estimate(
+        self, denoiser: Denoiser, x: Float[Tensor, "b c h w"], level: Level, row_limit: int | None = None
+    ) -> Estimate:
+        """The estimate for each image, in one forward, or in several of at most `row_limit` rows."""
+        views = [query.view(x[rows]) for _, rows, queries in self._groups for query in queries]
+        conditions = [q.condition for _, rows, queries in self._groups for q in queries for _ in rows]
+        answers = _forward(denoiser, torch.cat(views), conditions, level, row_limit)
+
+        eps, variance = torch.empty_like(x), None
+        start = 0
+        for tree, rows, queries in self._groups:
+            answered: dict[Query, Estimate] = {}
+            for query in queries:
+                answered[query] = _rows(answers, slice(start, start + len(rows)))
+                start += len(rows)
+            combined = tree.combine(x[rows], level, answered)
+            eps[rows] = combined.eps
+            if combined.variance is not None:
+                variance = torch.zeros_like(x) if variance is None else variance
+                variance[rows] = combined.variance
+        return Estimate(eps, variance)
+
+
+def _rows(estimate: Estimate, rows: slice) -> Estimate:
+    return Estimate(estimate.eps[rows], None if estimate.variance is None else estimate.variance[rows])
+
+
+def _forward(
+    denoiser: Denoiser,
+    x: Float[Tensor, "r c h w"],
+    conditions: Sequence[Condition],
+    level: Level,
+    row_limit: int | None,
+) -> Estimate:
+    limit = row_limit or len(x)
+    parts = [
+        denoiser(x[start : start + limit], conditions[start : start + limit], level)
+        for start in range(0, len(x), limit)
+    ]
+    variances = [part.variance for part in parts if part.variance is not None]
+    return Estimate(torch.cat([part.eps for part in parts]), torch.cat(variances) if variances else None)

@@ -1,0 +1,223 @@
+"""Noise schedules: which levels there are, and which of them a run visits."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from sfumato.core.levels import CLEAN, Level, LevelBatch, draw_levels
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """What a model was trained on: a range of times, and the level at each."""
+
+    def level(self, t: float) -> Level:
+        """The level at time t. Raises ValueError outside the schedule."""
+        ...
+
+    def timesteps(self, steps: int) -> tuple[float, ...]:
+        """The times of a run of `steps` levels, noisiest first."""
+        ...
+
+    def time(self, t: torch.Tensor) -> torch.Tensor:
+        """Times as a network reads them, in [0, 1]."""
+        ...
+
+    def draw(self, n: int, generator: torch.Generator) -> LevelBatch:
+        """n random levels for training."""
+        ...
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """A variance-preserving schedule of T times 0 … T−1 given by `alphas_cumprod` (ᾱ), decreasing, in (0, 1]."""
+
+    alphas_cumprod: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        bar = self.alphas_cumprod
+        if not bar or not all(0 < a <= 1 for a in bar) or any(b > a for a, b in itertools.pairwise(bar)):
+            raise ValueError("alphas_cumprod must be a non-empty, non-increasing sequence in (0, 1]")
+
+    def __len__(self) -> int:
+        return len(self.alphas_cumprod)
+
+    @cached_property
+    def levels(self) -> tuple[Level, ...]:
+        """All T levels, t = 0 first."""
+        return tuple(Level(float(t), math.sqrt(bar), math.sqrt(1 - bar)) for t, bar in enumerate(self.alphas_cumprod))
+
+    def level(self, t: float) -> Level:
+        """The level at integer time t, 0 ≤ t < T."""
+        if t != int(t) or not 0 <= t < len(self):
+            raise ValueError(f"timestep {t:g} is not one of 0 … {len(self) - 1}")
+        return self.levels[int(t)]
+
+    def timesteps(self, steps: int) -> tuple[float, ...]:
+        """`steps` times from near T down to 0, evenly strided.
+
+        For T = 1000 and 34 steps: 990, 960, …, 0, the list of the course. The stride is ⌊(T−1)/(steps−1)⌋, so
+        the last time is exactly 0; `steps` = T gives every time.
+        """
+        total = len(self)
+        if not 1 <= steps <= total:
+            raise ValueError(f"steps must be between 1 and {total}, not {steps}")
+        if steps == 1:
+            return (float(total - 1),)
+        stride = (total - 1) // (steps - 1)
+        return tuple(float(stride * i) for i in reversed(range(steps)))
+
+    def time(self, t: torch.Tensor) -> torch.Tensor:
+        """t/T."""
+        return t / len(self)
+
+    def draw(self, n: int, generator: torch.Generator) -> LevelBatch:
+        """n times, uniform over 0 … T−1."""
+        return draw_levels(self.levels, n, generator)
+
+
+def linear(steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02) -> Discrete:
+    """β from `beta_start` to `beta_end` in equal steps (Ho et al. 2020, section 4)."""
+    betas = torch.linspace(beta_start, beta_end, steps, dtype=torch.float64)
+    return Discrete(tuple(torch.cumprod(1 - betas, 0).tolist()))
+
+
+def cosine(steps: int = 1000, offset: float = 0.008, max_beta: float = 0.999) -> Discrete:
+    """The cosine schedule (Nichol & Dhariwal 2021, eq. 17), with β clipped to `max_beta`."""
+
+    def bar(u: float) -> float:
+        return math.cos((u + offset) / (1 + offset) * math.pi / 2) ** 2
+
+    product, out = 1.0, []
+    for i in range(steps):
+        product *= 1 - min(1 - bar((i + 1) / steps) / bar(i / steps), max_beta)
+        out.append(product)
+    return Discrete(tuple(out))
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Rectified flow (Lipman et al. 2023; Liu et al. 2023): alpha = 1 − t, sigma = t, t in [0, 1], noise at t = 1.
+
+    Pure noise (alpha = 0) says nothing of x₀ in the language of ε, so the noisiest level is `t_max`, a hair below.
+    """
+
+    t_max: float = 0.999
+
+    def level(self, t: float) -> Level:
+        """The level at time t in [0, t_max]."""
+        if not 0 <= t <= self.t_max:
+            raise ValueError(f"flow time {t:g} is not between 0 and {self.t_max:g}")
+        return Level(t, 1 - t, t)
+
+    def timesteps(self, steps: int) -> tuple[float, ...]:
+        """t_max · steps/steps, …, t_max · 1/steps: evenly spaced, 0 (clean) left out."""
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, not {steps}")
+        return tuple(self.t_max * i / steps for i in range(steps, 0, -1))
+
+    def time(self, t: torch.Tensor) -> torch.Tensor:
+        """t itself."""
+        return t
+
+    def draw(self, n: int, generator: torch.Generator) -> LevelBatch:
+        """n times, uniform over [0, 1)."""
+        t = torch.rand(n, generator=generator)
+        return LevelBatch(t, 1 - t, t)
+
+
+@dataclass(frozen=True)
+class Additive:
+    """z = x + σ·ε at the given standard deviations: what a one-step denoiser is trained on (alpha is 1).
+
+    The time of a level is σ itself.
+    """
+
+    sigmas: tuple[float, ...] = (0.5,)
+
+    def __post_init__(self) -> None:
+        if not self.sigmas or min(self.sigmas) <= 0:
+            raise ValueError("sigmas must be a non-empty sequence of positive numbers")
+
+    def level(self, t: float) -> Level:
+        """The level of standard deviation t ≥ 0, trained on or not."""
+        if t < 0:
+            raise ValueError(f"a standard deviation cannot be negative: {t:g}")
+        return Level(t, 1.0, t)
+
+    def timesteps(self, steps: int) -> tuple[float, ...]:
+        """The largest σ: a one-step denoiser takes one step."""
+        if steps != 1:
+            raise ValueError(f"a one-step denoiser takes 1 step, not {steps}")
+        return (max(self.sigmas),)
+
+    def time(self, t: torch.Tensor) -> torch.Tensor:
+        """σ itself."""
+        return t
+
+    def draw(self, n: int, generator: torch.Generator) -> LevelBatch:
+        """n of the sigmas, uniformly."""
+        return draw_levels(tuple(self.level(s) for s in self.sigmas), n, generator)
+
+
+def make_schedule(
+    kind: str,
+    *,
+    timesteps: int = 1000,
+    beta_start: float = 1e-4,
+    beta_end: float = 0.02,
+    sigmas: Sequence[float] = (0.5,),
+) -> Schedule:
+    """A schedule from the plain numbers of a recipe: `kind` is linear, cosine, flow or additive (ValueError else)."""
+    match kind:
+        case "linear":
+            return linear(timesteps, beta_start, beta_end)
+        case "cosine":
+            return cosine(timesteps)
+        case "flow":
+            return Flow()
+        case "additive":
+            return Additive(tuple(sigmas))
+    raise ValueError(f"unknown schedule {kind!r}; choose one of linear, cosine, flow, additive")
+
+
+Path = tuple[Level, ...]
+"""The levels a run visits, in order. It falls; where it rises again, the run re-noises (RePaint)."""
+
+
+def strided(schedule: Schedule, steps: int, *, last_step: bool = True) -> Path:
+    """`steps` levels of the schedule, noisiest first, and with `last_step` a CLEAN one: `steps` updates.
+
+    Without it the run stops at the last strided level, as the loop of the course does (33 updates for 34 levels).
+    """
+    path = tuple(schedule.level(t) for t in schedule.timesteps(steps))
+    return (*path, CLEAN) if last_step else path
+
+
+def with_jumps(path: Path, *, jump: int, resample: int) -> Path:
+    """RePaint's schedule (Lugmayr et al. 2022, appendix B): after every `jump` steps down, go `jump` up and down again.
+
+    Each stretch is walked `resample` times in all; `resample` = 1 is the path itself.
+    """
+    if jump < 1 or resample < 1:
+        raise ValueError(f"jump and resample must be at least 1, not {jump} and {resample}")
+    out: list[Level] = [path[0]]
+    for i in range(0, len(path) - 1, jump):
+        down = path[i : i + jump + 1]
+        # The way back up is one leap: q(x_t | x_s) of the whole stretch has a closed form.
+        for _ in range(resample - 1):
+            out += [*down[1:], down[0]] if down[-1].sigma > 0 else []
+        out += down[1:]
+    return tuple(out)
+
+
+def model_calls(path: Sequence[Level]) -> int:
+    """How many steps of the path go down: each costs one evaluation of the tree (two under Heun)."""
+    return sum(b.snr > a.snr for a, b in itertools.pairwise(path))

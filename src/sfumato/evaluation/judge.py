@@ -1,0 +1,123 @@
+"""The judge: a classifier that reads generated digits, from a file that comes with the package."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from sfumato.errors import SfumatoError, UsageError, one_of
+from sfumato.files import write_bytes
+from sfumato.models.judge import JudgeNet
+
+JUDGES = {"digits": "judge.safetensors"}
+"""The judges that come with the package: name and file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """A classifier with the names of its classes.
+
+    Pictures are grey, 28×28, white on black in [0, 1]; what lies outside is clipped, as it is when a picture is saved.
+    Every method runs without gradients, in float32 and in chunks, on the network's device, and answers on the device
+    of its argument. No row depends on its neighbours. A picture that is not finite raises SfumatoError: a diverged
+    sampler should not score as a digit.
+    """
+
+    network: JudgeNet
+    classes: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+    """The file's header: how it was trained, its test accuracy, the fingerprint of its data, versions."""
+    chunk: int = 500
+    """Rows that go through the network at once."""
+
+    def __post_init__(self) -> None:
+        # Batch normalisation in training mode would make a row depend on its neighbours.
+        self.network.eval()
+
+    def features(self, x: Float[Tensor, "b 1 28 28"]) -> Float[Tensor, "b f"]:
+        """The vector before the last layer: what `metrics.frechet_distance` compares distributions of."""
+        return self._run(self.network.features, x)
+
+    def logits(self, x: Float[Tensor, "b 1 28 28"]) -> Float[Tensor, "b k"]:
+        """One number a class; their softmax is `probabilities`."""
+        return self._run(self.network, x)
+
+    def probabilities(self, x: Float[Tensor, "b 1 28 28"]) -> Float[Tensor, "b k"]:
+        """The softmax of `logits`: rows that sum to one."""
+        return self.logits(x).softmax(dim=1)
+
+    def classify(self, x: Float[Tensor, "b 1 28 28"]) -> Int[Tensor, " b"]:
+        """The most probable class, as an index into `classes`."""
+        return self.logits(x).argmax(dim=1)
+
+    @torch.no_grad()
+    def _run(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        if not bool(torch.isfinite(x).all()):
+            raise SfumatoError("a picture to judge has pixels that are not finite numbers; its sampling diverged")
+        device = next(self.network.parameters()).device
+        # A caller's autocast would make the verdict depend on where it was asked for.
+        with torch.autocast(device.type, enabled=False):
+            rows = [function(part.to(device, torch.float32).clamp(0, 1)) for part in x.split(self.chunk)]
+        return torch.cat(rows).to(x.device)
+
+
+def load_judge(name: str = "digits") -> Judge:
+    """The judge of this name that comes with the package, on the CPU. Raises UsageError for an unknown name."""
+    if name not in JUDGES:
+        raise one_of("judge", name, tuple(JUDGES))
+    resource = importlib.resources.files("sfumato") / "bundled" / JUDGES[name]
+    with importlib.resources.as_file(resource) as path:
+        return read_judge(path)
+
+
+def save_judge(path: Path, judge: Judge, dtype: torch.dtype = torch.float16) -> None:
+    """Write a judge as safetensors, its floating tensors as `dtype`, with classes and facts in the header."""
+    tensors = {
+        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous().cpu()
+        for name, tensor in judge.network.state_dict().items()
+    }
+    network = {"kind": "judge", "classes": judge.classes}
+    header = {"format": "sfumato", "network": json.dumps(network), "facts": json.dumps(judge.facts)}
+    write_bytes(path, save(tensors, header))
+
+
+def read_judge(path: Path) -> Judge:
+    """The judge in a file that `save_judge` wrote, on the CPU, its weights as float32.
+
+    Raises UsageError for a missing or foreign file, SfumatoError for a damaged one.
+    """
+    if not path.is_file():
+        raise UsageError(f"no such judge: {path}")
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise UsageError(f"{path} is not a whole safetensors file ({error})") from error
+    except OSError as error:
+        raise SfumatoError(f"cannot read {path}: {error}") from error
+    if header.get("format") != "sfumato":
+        raise UsageError(f"{path} has no sfumato header: it was not written by sfumato")
+    try:
+        config: dict[str, Any] = json.loads(header["network"])
+        facts: dict[str, Any] = json.loads(header["facts"])
+        if config.get("kind") != "judge":
+            raise UsageError(f"{path} holds a network that is not a judge")
+        classes = tuple(map(str, config["classes"]))
+        network = JudgeNet(len(classes), state["head.weight"].shape[1])
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise SfumatoError(f"{path} is damaged: {error}".splitlines()[0]) from error
+    if not all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values()):
+        raise SfumatoError(f"{path} is damaged: it has weights that are not finite numbers")
+    return Judge(network, classes, facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import stat
 import warnings
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from sfumato.errors import UsageError
@@ -142,13 +143,11 @@ def _check_file(path: Path) -> None:
 
 
 def _sample_bits(image: Image.Image) -> int:
-    """Bits of a sample in the file of a picture that is open and not yet loaded."""
-    tile = image.tile[0] if image.tile else None
-    raw = tile.args[0] if tile is not None and isinstance(tile.args, tuple) and tile.args else getattr(tile, "args", "")
-    raw = raw if isinstance(raw, str) else ""
-    if ";16" in raw:
-        return 16
-    return {"1": 1, "L;2": 2, "L;4": 4}.get(raw, 8)
+    """Bits of a sample in the file of a picture that is open and not yet loaded (Pillow drops this when it loads)."""
+    raw = image.tile[0].args if isinstance(image, ImageFile.ImageFile) and image.tile else None
+    if not isinstance(raw, str):
+        return 8
+    return 16 if ";16" in raw else {"L;2": 2, "L;4": 4}.get(raw, 8)
 
 
 def _turned(image: Image.Image) -> Image.Image:
@@ -161,13 +160,11 @@ def _turned(image: Image.Image) -> Image.Image:
 def _eight_bit(image: Image.Image, depth: int) -> Image.Image:
     """The picture in one of the modes of `_UPRIGHT`."""
     key = image.info.get("transparency")
-    if image.mode in ("1", "L", "F") or image.mode.startswith("I"):
+    if image.mode in ("1", "L", "I;16"):
         return _grey(image, depth, key)
     if image.mode == "RGB" and isinstance(key, tuple) and depth == 16:
         image.info["transparency"] = tuple(sample >> 8 for sample in key)  # Pillow keeps the high bytes of samples
-    if image.mode in ("P", "RGB") and key is not None:
-        return image.convert("RGBA")
-    if image.mode in ("PA", "La", "RGBa"):
+    if (image.mode in ("P", "RGB") and key is not None) or image.mode in ("PA", "RGBa"):
         return image.convert("RGBA")
     return image if image.mode in _UPRIGHT else image.convert("RGB")
 
@@ -175,18 +172,12 @@ def _eight_bit(image: Image.Image, depth: int) -> Image.Image:
 def _grey(image: Image.Image, depth: int, key: object) -> Image.Image:
     """Grey of any depth as L, or as LA where the file names a transparent level."""
     samples = np.array(image.convert("L") if image.mode == "1" else image)
-    if image.mode not in ("1", "L"):
-        top = 65535 if depth == 16 or samples.max(initial=0) > 255 else 255
-        levels = np.clip(np.round(samples.astype(np.float64) * (255 / top)), 0, 255).astype(np.uint8)
-    else:
-        levels = samples
-    grey = Image.fromarray(levels)
+    grey = Image.fromarray(samples if depth < 16 else np.round(samples / 257).astype(np.uint8))
     if not isinstance(key, int):
         return grey
-    # The key is in the file's own samples; those of fewer than 8 bits are spread over 0 … 255 when they are read.
-    level = key if depth >= 8 else key * 255 // (2**depth - 1)
-    alpha = Image.fromarray(np.where(samples == level, 0, 255).astype(np.uint8))
-    return Image.merge("LA", (grey, alpha))
+    # The key is given in samples of the file; those of 2 and 4 bits are spread over 0 … 255 when they are read.
+    level = key * 255 // (2**depth - 1) if depth in (2, 4) else key
+    return Image.merge("LA", (grey, Image.fromarray(np.where(samples == level, 0, 255).astype(np.uint8))))
 
 
 def _flat(image: Image.Image, mode: str, background: float) -> Image.Image:
@@ -202,8 +193,11 @@ def _flat(image: Image.Image, mode: str, background: float) -> Image.Image:
 def _cropped(image: Image.Image, height: int, width: int) -> Image.Image:
     """The largest centred part of this aspect, resized."""
     scale = min(image.width / width, image.height / height)
-    left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
-    box = (left, top, left + scale * width, top + scale * height)
-    # Rounding must not put the box a hair outside of the picture, which Pillow refuses.
-    box = (max(box[0], 0), max(box[1], 0), min(box[2], image.width), min(box[3], image.height))
-    return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    # (Rounding must not put the part a hair outside of the picture.)
+    left, top = max((image.width - scale * width) / 2, 0), max((image.height - scale * height) / 2, 0)
+    right, bottom = image.width - left, image.height - top
+    # The filter looks across the borders of a box, so what is cut off must be gone before.
+    x, y = math.floor(left), math.floor(top)
+    part = image.crop((x, y, math.ceil(right), math.ceil(bottom)))
+    box = (left - x, top - y, right - x, bottom - y)
+    return part.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)

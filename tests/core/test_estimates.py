@@ -80,7 +80,9 @@ def test_guided_hybrid_of_two_images_is_6_rows_in_1_forward(oracle, level):
 
 def test_equal_queries_are_asked_once(oracle, level):
     model = Recorder(oracle)
-    tree = Sum(((0.5, guided("a", scale=3)), (0.5, guided("a", scale=9, negative="b")), (1.0, Viewed(IDENTITY, Predict("a")))))
+    tree = Sum(
+        ((0.5, guided("a", scale=3)), (0.5, guided("a", scale=9, negative="b")), (1.0, Viewed(IDENTITY, Predict("a"))))
+    )
     Plan([tree]).estimate(model, canvases(1), level)
     assert sorted(map(str, model.asked[0])) == ["None", "a", "b"]
 
@@ -199,9 +201,13 @@ class WithVariance(GaussianMixture):
 def test_variance_is_the_conditional_branch_and_travels_through_views_unsigned(level):
     x = canvases(1)
     ramp = torch.linspace(0, 1, 64, dtype=torch.float64).view(1, 1, 8, 8)
-    estimate = Plan([Viewed(parse_view("flip+negate"), guided("a", scale=7))]).estimate(WithVariance(canvases(1)), x, level)
+    estimate = Plan([Viewed(parse_view("flip+negate"), guided("a", scale=7))]).estimate(
+        WithVariance(canvases(1)), x, level
+    )
     assert torch.equal(estimate.variance, ramp.flip(-2))
-    mean = Plan([anagram([Predict("a"), Predict("b")], [IDENTITY, Negate()])]).estimate(WithVariance(canvases(1)), x, level)
+    mean = Plan([anagram([Predict("a"), Predict("b")], [IDENTITY, Negate()])]).estimate(
+        WithVariance(canvases(1)), x, level
+    )
     assert (mean.variance - ramp).abs().max() < 1e-12
     band = Plan([Filtered(LowPass(1.0), Predict("a"))]).estimate(WithVariance(canvases(1)), x, level)
     assert torch.equal(band.variance, ramp)

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -23,7 +24,7 @@ def test_any_count_of_timesteps_falls_strictly_to_zero(total, data):
     count = data.draw(st.integers(1, total))
     times = linear(total).timesteps(count)
     assert len(times) == count
-    assert all(a > b for a, b in zip(times, times[1:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(times))
     assert count == 1 or times[-1] == 0
     assert times[0] < total
 
@@ -79,7 +80,7 @@ def test_jumps_visit_each_stretch_as_often_as_asked(steps, jump, resample):
     assert jumped[0] == path[0]
     assert jumped[-1] == path[-1]
     assert set(jumped) == set(path)
-    ups = sum(b.snr < a.snr for a, b in zip(jumped, jumped[1:], strict=False))
+    ups = sum(b.snr < a.snr for a, b in itertools.pairwise(jumped))
     stretches_with_noise = sum(path[min(i + jump, len(path) - 1)].sigma > 0 for i in range(0, len(path) - 1, jump))
     assert ups == (resample - 1) * stretches_with_noise
 

@@ -14,11 +14,19 @@ from torch import Tensor
 from sfumato.core.estimates import Condition, Estimate
 from sfumato.core.levels import Level
 from sfumato.core.predictions import Prediction
-from sfumato.core.schedules import Schedule, make_schedule
+from sfumato.core.schedules import Additive, Discrete, Schedule, make_schedule
 from sfumato.errors import SfumatoError, UsageError, one_of
 from sfumato.files import sha256
 from sfumato.models.course_unet import CourseUNet
 from sfumato.models.weights import load_weights
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What to use where the user does not say."""
+
+    steps: int
+    guidance: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +44,7 @@ class NetworkDenoiser:
     sha256: str | None = None
     """Of the file of weights."""
     pixel_range: tuple[float, float] = (0.0, 1.0)
+    defaults: Defaults = Defaults(20, 1.0)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -52,6 +61,17 @@ class NetworkDenoiser:
     def classes(self) -> tuple[str, ...]:
         """The names it can be asked for; none when it is not class-conditioned."""
         return self.network.config.classes
+
+    @property
+    def most_steps(self) -> int:
+        """The longest path that its schedule has."""
+        match self.schedule:
+            case Discrete():
+                return len(self.schedule)
+            case Additive():
+                return 1
+            case _:
+                return 1000
 
     def check(self, condition: Condition) -> None:
         """Raise UsageError for a condition that the model does not know."""
@@ -92,6 +112,8 @@ def load_network(
         numbers = {key: recipe[key] for key in ("timesteps", "beta_start", "beta_end", "sigmas")}
         schedule = make_schedule(recipe["schedule"], **numbers)
         prediction = Prediction(recipe["prediction"])
+        steps = 1 if isinstance(schedule, Additive) else min(recipe["sample_steps"], recipe["timesteps"])
+        defaults = Defaults(steps, recipe["guidance"] if weights.network.config.classes else 1.0)
     except (KeyError, TypeError, ValueError) as error:
         raise SfumatoError(f"{path} does not say how it was trained: {error}") from error
-    return NetworkDenoiser(name, network, schedule, prediction, dtype, weights.facts, sha256(path))
+    return NetworkDenoiser(name, network, schedule, prediction, dtype, weights.facts, sha256(path), defaults=defaults)

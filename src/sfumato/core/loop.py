@@ -5,7 +5,6 @@ It is a generator of steps. Progress bars, previews, animations and cancelling a
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -67,8 +66,8 @@ def steps(
 ) -> Iterator[Step]:
     """Walk the canvases along the path, from the first level that one of them starts at, yielding every step.
 
-    At most `row_limit` rows go through the model at once. Raises ValueError for a path of fewer than two levels, no
-    canvas, or a start that the path does not visit.
+    A path of one level is the start alone. At most `row_limit` rows go through the model at once. Raises ValueError
+    for an empty path, no canvas, or a start that the path does not visit.
     """
     _check(canvases, path)
     path = path[min(path.index(_start_level(canvas, path)) for canvas in canvases) :]
@@ -80,7 +79,7 @@ def steps(
     plan = Plan([])
     memory: Memory | None = None
 
-    for index, (level, to) in enumerate(itertools.pairwise(path)):
+    for index, level in enumerate(path):
         joining = [k for k, c in enumerate(canvases) if k not in rows and _start_level(c, path) == level]
         for k in joining:
             x[k] = _start(canvases[k], level, noise.draw([k])[0])
@@ -90,6 +89,9 @@ def steps(
             plan = Plan([canvases[k].estimate for k in rows])
         if index == 0:
             yield Step(0, total, level, x.clone())
+        if index == total:
+            return
+        to = path[index + 1]
 
         x0 = None
         if to.snr < level.snr:  # a jump up: RePaint's resampling
@@ -130,12 +132,12 @@ def sample(
 
 
 def _check(canvases: Sequence[Canvas], path: Path) -> None:
-    if len(path) < 2:
-        raise ValueError("a path needs at least two levels")
+    if not path:
+        raise ValueError("a path needs at least one level")
     if not canvases:
         raise ValueError("there is no canvas to sample")
     for canvas in canvases:
-        if canvas.start is not None and canvas.start.level not in path[:-1]:
+        if canvas.start is not None and canvas.start.level not in path:
             raise ValueError(f"the path does not visit {canvas.start.level}, where a canvas starts")
 
 

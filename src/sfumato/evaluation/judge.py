@@ -67,7 +67,7 @@ class Judge:
         device = next(self.network.parameters()).device
         # A caller's autocast would make the verdict depend on where it was asked for.
         with torch.autocast(device.type, enabled=False):
-            rows = [function(part.to(device, torch.float32).clamp(0, 1)) for part in x.split(self.chunk)]
+            rows = [function(part.to(device, torch.float32).clamp(0, 1)) for part in torch.split(x, self.chunk)]
         return torch.cat(rows).to(x.device)
 
 

@@ -27,7 +27,7 @@ def psnr(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"], data_range: f
 
 
 def ssim(a: Float[Tensor, "b c h w"], b: Float[Tensor, "b c h w"], data_range: float = 1.0) -> Float[Tensor, " b"]:
-    """Structural similarity of each image, at most 1: the mean of Wang et al. 2004, equation 13, over its local windows.
+    """Structural similarity of each image, at most 1: Wang et al. 2004, equation 13, averaged over its windows.
 
     The constants of the paper: a Gaussian window of 11×11 with σ = 1.5 that sums to one, K₁ = 0.01, K₂ = 0.03,
     and weighted moments without Bessel's correction. Only windows that lie wholly inside the image count ("valid":
@@ -120,7 +120,7 @@ def frechet_distance(
     product = root @ c2 @ root
     trace_of_root = torch.linalg.eigvalsh((product + product.T) / 2).clamp_min(0).sqrt().sum()
     distance = (m1 - m2).square().sum() + c1.trace() + c2.trace() - 2 * trace_of_root
-    return max(distance.item(), 0.0)
+    return max(float(distance), 0.0)
 
 
 def _window_mean(x: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 1 u v"]:

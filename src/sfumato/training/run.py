@@ -60,12 +60,16 @@ class RunDirectory:
         """Sample pictures after an epoch."""
         return self.path / "samples" / f"epoch-{epoch:03d}.png"
 
-    def create(self, recipe: Recipe) -> None:
-        """Begin a run here. Raises UsageError when there is one already."""
+    def check_new(self) -> None:
+        """Raise UsageError when a run cannot begin here."""
         if self.recipe_file.exists():
             raise UsageError(f"{self.path} holds a run already; continue it with --resume or choose another --out")
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file, not a folder")
+
+    def create(self, recipe: Recipe) -> None:
+        """Begin a run here. Raises UsageError when there is one already."""
+        self.check_new()
         write_text(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
         write_text(self.recipe_file, recipe.model_dump_json(indent=2) + "\n")
 

@@ -1,0 +1,73 @@
+"""The short way from Python: a model, an estimate and some seeds to pictures."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from jaxtyping import Float
+from torch import Tensor
+
+from sfumato.app.jobs import from_model
+from sfumato.app.run import ROW_LIMIT
+from sfumato.backends.network import NetworkDenoiser
+from sfumato.core.constraints import Inpaint
+from sfumato.core.estimates import Node
+from sfumato.core.loop import Canvas, FromImage, Step
+from sfumato.core.loop import steps as walk
+from sfumato.core.samplers import SAMPLERS, Sampler
+from sfumato.core.schedules import strided
+from sfumato.errors import UsageError, one_of
+
+
+def trace(
+    model: NetworkDenoiser,
+    estimate: Node,
+    *,
+    seeds: Iterable[int] = (0,),
+    steps: int | None = None,
+    sampler: str | Sampler = "ddpm",
+    image: Float[Tensor, "c h w"] | None = None,
+    start: int = 0,
+    mask: Float[Tensor, "1 h w"] | None = None,
+) -> Iterator[Step]:
+    """The steps of sampling one picture for each seed, tensors in the model's pixel range.
+
+    With `image` alone it is an edit, noised to entry `start` of the schedule (SDEdit); with `mask` as well the picture
+    is made anew where the mask is 1 and kept exactly elsewhere. Raises UsageError for an unknown sampler or condition, a
+    count of steps that the schedule does not have, or a start past its end.
+    """
+    if isinstance(sampler, str) and sampler not in SAMPLERS:
+        raise one_of("sampler", sampler, tuple(SAMPLERS))
+    for query in estimate.queries():
+        model.check(query.condition)
+    try:
+        path = strided(model.schedule, model.defaults.steps if steps is None else steps)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not 0 <= start < len(path) - 1:
+        raise UsageError(f"start {start} is not one of 0 … {len(path) - 2}")
+    if mask is not None and image is None:
+        raise UsageError("a mask needs the image that it keeps")
+    begin = FromImage(image, path[start]) if image is not None and (mask is None or start) else None
+    kept = Inpaint(image, mask) if image is not None and mask is not None else None
+    canvases = [Canvas(estimate, seed, begin, kept) for seed in seeds]
+    solver = SAMPLERS[sampler] if isinstance(sampler, str) else sampler
+    return walk(model, canvases, path, solver, row_limit=ROW_LIMIT)
+
+
+def sample(
+    model: NetworkDenoiser,
+    estimate: Node,
+    *,
+    seeds: Iterable[int] = (0,),
+    steps: int | None = None,
+    sampler: str | Sampler = "ddpm",
+    image: Float[Tensor, "c h w"] | None = None,
+    start: int = 0,
+    mask: Float[Tensor, "1 h w"] | None = None,
+) -> Float[Tensor, "b c h w"]:
+    """One picture for each seed, values in [0, 1]: the end of `trace`, which says what the arguments are."""
+    told = trace(model, estimate, seeds=seeds, steps=steps, sampler=sampler, image=image, start=start, mask=mask)
+    (last,) = deque(told, maxlen=1)
+    return from_model(last.x, model)

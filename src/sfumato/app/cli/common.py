@@ -1,0 +1,187 @@
+"""What the commands share: options in groups, checks before any work, and the way from jobs to files."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from sfumato.errors import UsageError
+
+if TYPE_CHECKING:
+    from sfumato.app.jobs import AnyJob
+    from sfumato.app.run import Loader, Result
+    from sfumato.backends.network import NetworkDenoiser
+
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, …")]
+Dtype = Annotated[str, typer.Option("--dtype", help="Arithmetic in the network: float32, bfloat16 or float16.")]
+Json = Annotated[bool, typer.Option("--json", help="Say what was made as JSON on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the first picture; the next one has the next.")]
+Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Levels of the strided schedule.")]
+Guidance = Annotated[float | None, typer.Option("--guidance", help="Guidance γ; 1 is none.")]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Options of every command that makes pictures: where they go, and what is said."""
+
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.")] = Path("out")
+    device: Device = "auto"
+    json: Json = False
+    quiet: Quiet = False
+
+    @functools.cached_property
+    def load(self) -> Loader:
+        """A function that loads each model once."""
+        from sfumato.backends.registry import load
+
+        return functools.cache(lambda name, dtype: load(name, self.device, dtype))
+
+
+@dataclass(frozen=True)
+class Sampling(Output):
+    """Options of every command that samples."""
+
+    model: Annotated[str, typer.Option("--model", help="A bundled model, a run directory, or a .safetensors file.")] = (
+        "digits"
+    )
+    steps: Steps = None
+    sampler: Annotated[str, typer.Option("--sampler", help="ddpm, ddim, heun or dpmpp-2m.")] = "ddpm"
+    eta: Annotated[float, typer.Option("--eta", help="Of ddim: 0 deterministic, 1 ancestral.")] = 0.0
+    variance: Annotated[str, typer.Option("--variance", help="Of ddpm's noise: posterior or forward.")] = "posterior"
+    guidance: Guidance = None
+    negative: Annotated[str | None, typer.Option("--negative", help="What guidance leads away from.")] = None
+    threshold: Annotated[str, typer.Option("--threshold", help="Of x̂₀: none, static or dynamic.")] = "none"
+    last_step: Annotated[
+        bool, typer.Option("--last-step/--no-last-step", help="Go from t = 0 to x₀, or stop at t = 0.")
+    ] = True
+    seed: Seed = 0
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Pictures of each kind.")] = 1
+    dtype: Dtype = "float32"
+
+    @functools.cached_property
+    def loaded(self) -> NetworkDenoiser:
+        """The model."""
+        return self.load(self.model, self.dtype)
+
+    def jobs(self, kind: str, variants: Sequence[dict[str, Any]], steps: int | None = None) -> list[AnyJob]:
+        """A job for each variant and each of `count` seeds; the model's defaults where the user says nothing.
+
+        `steps` is the command's own default.
+        """
+        from sfumato.app.jobs import Job, parse_job
+
+        given = {name: getattr(self, name) for name in Job.model_fields if hasattr(self, name)}
+        defaults = self.loaded.defaults
+        given["steps"] = self.steps or min(steps or defaults.steps, self.loaded.most_steps)
+        given["guidance"] = defaults.guidance if self.guidance is None else self.guidance
+        return [
+            parse_job({"kind": kind, **given, "seed": self.seed + k, **variant})
+            for variant in variants
+            for k in range(self.count)
+        ]
+
+
+def expand(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take its last parameter, a group of options such as `Sampling`, as one value.
+
+    Typer sees the fields of the group as options of the command.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    *own, last = inspect.signature(command).parameters.values()
+    group = hints[last.name]
+    fields = get_type_hints(group, include_extras=True)
+
+    @functools.wraps(command)
+    def wrapper(**values: Any) -> None:
+        options = group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
+        command(**values, **{last.name: options})
+
+    parameters = [parameter.replace(annotation=hints[parameter.name]) for parameter in own]
+    parameters += [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=fields[field.name]
+        )
+        for field in dataclasses.fields(group)
+    ]
+    keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    wrapper.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return wrapper
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UsageError, before any work is done, when nothing can be written to a folder."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; give a folder with --out")
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise UsageError(f"cannot write to {there}; choose another folder with --out")
+
+
+def make_pictures(jobs: Sequence[AnyJob], options: Output, columns: int | None = None) -> list[Result]:
+    """Run jobs, write one PNG for each and a sheet when there are several, and say where they are."""
+    import torch
+
+    from sfumato.app.output import file_name, save_image, save_result, sheet
+    from sfumato.app.run import make_batches, run, total_steps
+
+    check_folder(options.out)
+    total = total_steps(make_batches(jobs, options.load))
+    with progress("sampling", total, silent=options.quiet or options.json) as advance:
+        results = run(jobs, options.load, lambda _, step: advance() if step.index else None)
+    paths = [save_result(result, options.out) for result in results]
+    overview = None
+    if len(results) > 1:
+        digest = file_name(results[0]).rsplit("-", 1)[-1]
+        overview = options.out / f"sheet-{results[0].job.kind}-{len(results)}-{digest}"
+        save_image(sheet(torch.stack([result.picture for result in results]), columns), overview)
+    if options.json:
+        rows = [{"file": str(p), "job": r.job.model_dump(mode="json")} for p, r in zip(paths, results, strict=True)]
+        typer.echo(json.dumps({"pictures": rows, "sheet": overview and str(overview)}, ensure_ascii=False))
+    elif not options.quiet:
+        _say(results, paths, overview)
+    return results
+
+
+def _say(results: Sequence[Result], paths: Sequence[Path], overview: Path | None) -> None:
+    import torch
+
+    from sfumato.app.output import terminal_preview
+
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        typer.echo(terminal_preview(torch.stack([result.picture for result in results]), width))
+    shown = paths if len(paths) <= 12 else paths[:1]
+    for path in shown:
+        typer.echo(path)
+    if len(shown) < len(paths):
+        typer.echo(f"… and {len(paths) - 1} more beside it")
+    if overview:
+        typer.echo(f"all of them: {overview}")
+
+
+@contextmanager
+def progress(what: str, total: int, *, silent: bool) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error, when a person is looking; what it yields advances it by one."""
+    if silent or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

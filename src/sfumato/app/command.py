@@ -1,0 +1,108 @@
+"""The command line that makes a job: the way back from what was run to what a person types."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sfumato.app.jobs import Anagram, AnyJob, Denoise, Edit, Generate, Hybrid, Inpaint, Job
+from sfumato.errors import UsageError
+from sfumato.training.recipe import Recipe, load_recipe
+
+_FLAGS = {"model", "sampler", "eta", "variance", "negative", "threshold", "dtype"}
+"""Options of every command whose defaults are those of the job."""
+_MERGED = {"seed", "begin", "t", "method", "prompt"}
+"""Fields in which the jobs of one command may differ."""
+
+
+def command_line(job: AnyJob, image: str | None = None, mask: str | None = None) -> str:
+    """The command that makes this one job, quoted for a shell.
+
+    Only what differs from the defaults is said, except steps, guidance and seed, whose defaults are the model's or
+    easily forgotten. Guidance is left out where nothing is asked for, because there it changes nothing.
+
+    Args:
+        job: What is made.
+        image: The file of the job's picture, by default the name that the picture carries.
+        mask: The file of the mask, likewise.
+    """
+    return command_lines([job], image, mask)
+
+
+def command_lines(jobs: Sequence[AnyJob], image: str | None = None, mask: str | None = None) -> str:
+    """The one command that makes all of these jobs. Raises ValueError when there is none.
+
+    The jobs of a command differ in their seeds, which follow each other, and besides in their prompts (generate),
+    starts (edit), or times and methods (denoise).
+    """
+    first = jobs[0]
+    same = {key: value for key, value in first if key not in _MERGED}
+    if any({key: value for key, value in job if key not in _MERGED} != same for job in jobs):
+        raise ValueError("these jobs are not those of one command")
+    words = ["sfumato", first.kind, *_what(first, jobs, image), *_common(first)]
+    if isinstance(first, Inpaint):
+        words += ["--mask", mask or first.mask.name]
+        words += ["--resample", str(first.resample), "--jump", str(first.jump)] if first.resample > 1 else []
+    seeds = _unique(job.seed for job in jobs)
+    if seeds != list(range(seeds[0], seeds[0] + len(seeds))):
+        raise ValueError(f"the seeds of one command follow each other, and {seeds} do not")
+    words += ["--seed", str(seeds[0])]
+    words += ["-n", str(len(seeds))] if len(seeds) > 1 else []
+    return shlex.join(words)
+
+
+def train_command(recipe: Mapping[str, Any]) -> str:
+    """The command of a training, from its resolved recipe: the packaged one and what was changed in it."""
+    used = Recipe.model_validate(dict(recipe))
+    words = ["sfumato", "train", used.name, "--data", used.data]
+    try:
+        packaged = load_recipe(used.name).model_dump()
+    except UsageError:
+        packaged = used.model_dump()  # a recipe of the user's own: there is nothing to compare it with
+    for key, value in used.model_dump(mode="json").items():
+        if key not in {"name", "summary", "data"} and used.model_dump()[key] != packaged[key]:
+            words += ["--set", f"{key}={value}"]
+    return shlex.join(words)
+
+
+def _what(first: AnyJob, jobs: Sequence[AnyJob], image: str | None) -> list[str]:
+    """The arguments and options that say what is made."""
+    match first:
+        case Generate():
+            prompts = _unique(job.prompt for job in jobs if isinstance(job, Generate))
+            return [prompt for prompt in prompts if prompt is not None]
+        case Edit():
+            begins = _unique(job.begin for job in jobs if isinstance(job, Edit))
+            return [image or first.image.name, *_prompt(first.prompt), "--start", ",".join(map(str, begins))]
+        case Denoise():
+            times = _unique(f"{job.t:g}" for job in jobs if isinstance(job, Denoise))
+            blur = [] if first.sigma == 1 else ["--sigma", f"{first.sigma:g}"]
+            return [image or first.image.name, *_prompt(first.prompt), "--t", ",".join(times), *blur]
+        case Inpaint():
+            return [image or first.image.name, *_prompt(first.prompt)]
+        case Anagram():
+            views = [word for reading in first.readings for word in ("--view", reading.view)]
+            return [*(reading.prompt for reading in first.readings), *views]
+        case Hybrid():
+            return [first.far, first.near, "--sigma", f"{first.sigma:g}"]
+
+
+def _common(job: AnyJob) -> list[str]:
+    """The options that all commands share, seeds left out."""
+    words = ["--steps", str(job.steps)]
+    if any(query.condition is not None for query in job.tree().queries()):
+        words += ["--guidance", f"{job.guidance:g}"]
+    for name, field in Job.model_fields.items():
+        value = getattr(job, name)
+        if name in _FLAGS and value != field.default:
+            words += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
+    return words if job.last_step else [*words, "--no-last-step"]
+
+
+def _prompt(prompt: str | None) -> list[str]:
+    return [] if prompt is None else ["--prompt", prompt]
+
+
+def _unique(values: Any) -> list[Any]:
+    return list(dict.fromkeys(values))

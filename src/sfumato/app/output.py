@@ -1,0 +1,168 @@
+"""Pictures out: PNG files that carry their job, sheets, GIFs, and a preview in the terminal."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import platform
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from PIL import Image, PngImagePlugin
+from torch import Tensor
+
+from sfumato.app.jobs import SCHEMA, AnyJob
+from sfumato.app.run import Result
+from sfumato.errors import SfumatoError, UsageError
+from sfumato.files import atomic, write_bytes
+from sfumato.images import read_image, to_image
+
+KEY = "sfumato"
+"""The PNG text chunk that holds the job."""
+
+
+def provenance(result: Result) -> dict[str, Any]:
+    """All that says how a picture came to be: its job, the model's hash, versions and device."""
+    return {
+        "schema": SCHEMA,
+        "job": result.job.model_dump(mode="json"),
+        "model": {"name": result.model.name, "sha256": result.model.sha256},
+        "versions": {"sfumato": version("sfumato"), "torch": torch.__version__, "python": platform.python_version()},
+        "device": str(result.model.device),
+        "pixels": pixel_digest(to_image(result.picture)),
+    }
+
+
+def pixel_digest(image: Image.Image) -> str:
+    """SHA-256 of a picture's mode, size and pixels."""
+    return hashlib.sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).hexdigest()
+
+
+def parameters(job: AnyJob) -> str:
+    """The job in the text form that other tools read from the PNG chunk `parameters`."""
+    negative = f"\nNegative prompt: {job.negative}" if job.negative else ""
+    return (
+        f"{job.title}{negative}\nSteps: {job.steps}, Sampler: {job.sampler}, CFG scale: {job.guidance:g}, "
+        f"Seed: {job.seed}, Model: {job.model}"
+    )
+
+
+def file_name(result: Result) -> str:
+    """A name that says what the picture is, and differs for different jobs and weights."""
+    slug = re.sub(r"[^a-z0-9]+", "-", result.job.title.lower()).strip("-")[:48].strip("-") or "picture"
+    digest = hashlib.sha256(f"{result.job.digest}{result.model.sha256}".encode()).hexdigest()[:8]
+    return f"{result.job.kind}-{slug}-seed{result.job.seed}-{digest}.png"
+
+
+def save_result(result: Result, folder: Path) -> Path:
+    """Write a result as a PNG with its job; the file's name follows from the job."""
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt(KEY, json.dumps(provenance(result), ensure_ascii=False))
+    info.add_itxt("parameters", parameters(result.job))
+    path = folder / file_name(result)
+    save_image(to_image(result.picture), path, pnginfo=info)
+    return path
+
+
+def save_image(image: Image.Image, path: Path, **options: Any) -> None:
+    """Write a picture, whole or not at all, in the format of its suffix."""
+    buffer = io.BytesIO()
+    image.save(buffer, path.suffix.removeprefix(".").upper(), **options)
+    try:
+        write_bytes(path, buffer.getvalue())
+    except OSError as error:
+        raise SfumatoError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """What `save_result` wrote into a PNG. Raises UsageError when the file is no picture of ours."""
+    read_image(path)  # the guarded reader has the first word on what is a picture
+    with Image.open(path, formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
+        text = image.info.get(KEY)
+    if not isinstance(text, str):
+        raise UsageError(f"{path} carries no sfumato job; it was made, or saved again, by another program")
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"the job in {path} is damaged: {error}") from error
+    if not isinstance(data, dict) or "job" not in data:
+        raise UsageError(f"the job in {path} is damaged: it has no field 'job'")
+    if data.get("schema") != SCHEMA:
+        raise UsageError(f"{path} has a job of schema {data.get('schema')!r}; this sfumato reads schema {SCHEMA}")
+    return data
+
+
+def differences(facts: dict[str, Any], again: Result, path: Path) -> list[str]:
+    """Why a picture made again is not the one in a file: nothing when they are identical, pixel for pixel."""
+    now, there = provenance(again), pixel_digest(read_image(path))
+    found = []
+    if there != facts.get("pixels"):
+        found.append("the file's pixels were changed after it was made")
+    if now["pixels"] != there:
+        found += [
+            f"{key} was {before!r} and is {now[key]!r}"
+            for key in ("model", "versions", "device")
+            if (before := facts.get(key)) != now[key]
+        ] or ["the pixels differ, on the same model, versions and device"]
+    return found
+
+
+def sheet(
+    pictures: Float[Tensor, "n c h w"], columns: int | None = None, zoom: int | None = None, gap: int = 2
+) -> Image.Image:
+    """Pictures in rows of `columns`, each pixel `zoom` screen pixels wide, on a grey ground."""
+    n, channels, height, width = pictures.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    zoom = zoom or zoom_for(height)
+    rows = math.ceil(n / columns)
+    board = torch.full((channels, rows * (height + gap) + gap, columns * (width + gap) + gap), 0.5)
+    for k in range(n):
+        top, left = (gap + i * (size + gap) for i, size in zip(divmod(k, columns), (height, width), strict=True))
+        board[:, top : top + height, left : left + width] = pictures[k]
+    return enlarge(to_image(board), zoom)
+
+
+def zoom_for(height: int, wanted: int = 112) -> int:
+    """The whole factor that makes a picture at least `wanted` pixels tall."""
+    return max(1, math.ceil(wanted / height))
+
+
+def enlarge(image: Image.Image, zoom: int) -> Image.Image:
+    """Every pixel a square of zoom × zoom."""
+    return image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST) if zoom > 1 else image
+
+
+def gif_bytes(frames: Sequence[Image.Image], milliseconds: int = 80, hold: int = 1200) -> bytes:
+    """A looping GIF of equally sized frames; the last one is held for `hold` milliseconds."""
+    durations = [milliseconds] * (len(frames) - 1) + [hold]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=list(frames[1:]), duration=durations, loop=0)
+    return buffer.getvalue()
+
+
+def terminal_preview(pictures: Float[Tensor, "n c h w"], width: int) -> str:
+    """Pictures side by side as half-block characters, as many as fit into `width` columns."""
+    fit = max(1, width // (pictures.shape[-1] + 1))
+    if pictures.shape[-1] > width:
+        return ""
+    strip = torch.cat([torch.nn.functional.pad(p, (0, 1)) for p in pictures[:fit]], dim=-1)
+    pixels = (strip.expand(3, -1, -1) * 255).round().int()
+    lines = []
+    for y in range(0, pixels.shape[1] - 1, 2):
+        upper, lower = (pixels[:, row].T.tolist() for row in (y, y + 1))
+        cells = ["\x1b[38;2;{};{};{};48;2;{};{};{}m▀".format(*u, *v) for u, v in zip(upper, lower, strict=True)]
+        lines.append("".join(cells) + "\x1b[0m")
+    return "\n".join(lines)
+
+
+def write_gif(path: Path, frames: Sequence[Image.Image], milliseconds: int = 80) -> None:
+    """Write a GIF, whole or not at all."""
+    with atomic(path) as file:
+        file.write(gif_bytes(frames, milliseconds))

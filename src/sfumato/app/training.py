@@ -1,0 +1,162 @@
+"""A training as a person follows it: its data, a progress bar, samples after epochs, the loss curve."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from sfumato.app.jobs import from_model
+from sfumato.app.output import save_image, sheet
+from sfumato.backends.network import NetworkDenoiser
+from sfumato.core.estimates import guided
+from sfumato.core.filters import LowPass
+from sfumato.core.levels import CLEAN
+from sfumato.core.loop import Canvas, FromImage, sample
+from sfumato.core.schedules import Additive, strided
+from sfumato.errors import UsageError
+from sfumato.files import write_bytes
+from sfumato.training.data import ImageData
+from sfumato.training.datasets import load_data
+from sfumato.training.recipe import Recipe
+from sfumato.training.run import RunDirectory, train
+from sfumato.training.trainer import Progress, Trainer
+
+Warn = Callable[[str], None]
+SAMPLES = 40
+"""Pictures in a sheet of samples; four of each class where there are ten."""
+
+
+def begin(folder: Path, recipe: Recipe, device: str, warn: Warn) -> tuple[Trainer, RunDirectory]:
+    """A new run. Raises UsageError before anything is written when the data or the recipe cannot be meant."""
+    run = RunDirectory(folder)
+    run.check_new()
+    if Path(recipe.data).is_dir():
+        # A run may be resumed from elsewhere.
+        recipe = recipe.with_changes({"data": str(Path(recipe.data).resolve())})
+    trainer = Trainer(recipe, _data(recipe, warn), _device(device))
+    run.create(recipe)
+    return trainer, run
+
+
+def resume_run(folder: Path, device: str, warn: Warn) -> tuple[Trainer, RunDirectory]:
+    """The run that is there, its trainer not yet at the checkpoint."""
+    run = RunDirectory(folder)
+    recipe = run.recipe()
+    return Trainer(recipe, _data(recipe, warn), _device(device)), run
+
+
+def follow(run: RunDirectory, trainer: Trainer, *, stop: Callable[[], bool], quiet: bool) -> None:
+    """Train to the end or until `stop`, showing progress, and leave samples and the loss curve in the run."""
+    with _bar(trainer, silent=quiet) as show:
+        for progress in train(run, trainer, stop=stop):
+            show(progress)
+            if progress.epoch_ends:
+                wanted = trainer.recipe.sample_epochs
+                if not wanted or progress.epoch in wanted or progress.step == trainer.total_steps:
+                    save_image(sheet_of(trainer), run.sample_file(progress.epoch))
+                draw_loss(run)
+
+
+def sheet_of(trainer: Trainer) -> Image.Image:
+    """Samples of the averaged weights as one picture: clean, noisy and denoised rows for a one-step denoiser."""
+    recipe, schedule = trainer.recipe, trainer.objective.schedule
+    model = NetworkDenoiser(recipe.name, trainer.average_network(), schedule, recipe.prediction)
+    if isinstance(schedule, Additive):
+        return sheet(denoised_rows(model, trainer.data, max(schedule.sigmas)), columns=10)
+    steps = min(recipe.sample_steps, recipe.timesteps)
+    names = model.classes or (None,)
+    trees = [guided(names[k % len(names)], scale=recipe.guidance) for k in range(SAMPLES)]
+    canvases = [Canvas(tree, seed) for seed, tree in enumerate(trees)]
+    pictures = sample(model, canvases, strided(schedule, steps), row_limit=64)
+    return sheet(from_model(pictures, model), columns=10)
+
+
+def denoised_rows(model: NetworkDenoiser, data: ImageData, sigma: float, n: int = 10) -> Float[Tensor, "m c h w"]:
+    """Rows of n clean pictures, the same with noise, and denoised in one step."""
+    clean = data.pixels(torch.arange(min(n, len(data))))
+    level = model.schedule.level(sigma)
+    canvases = [Canvas(guided(None, scale=1), seed, FromImage(picture, level)) for seed, picture in enumerate(clean)]
+    noisy = sample(model, canvases, (level,))
+    return torch.cat([clean, noisy.clamp(0, 1), sample(model, canvases, (level, CLEAN)).clamp(0, 1)])
+
+
+def draw_loss(run: RunDirectory) -> None:
+    """The loss curve as a PNG, each logged mean and a smoothed line; nothing without matplotlib."""
+    try:
+        import matplotlib
+    except ImportError:
+        return
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    rows = run.metrics()
+    if len(rows) < 2:
+        return
+    steps, losses = [row["step"] for row in rows], [row["loss"] for row in rows]
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(steps, losses, linewidth=0.6, alpha=0.4, color="tab:blue")
+    smooth = max(1.0, len(losses) / 100)
+    line = LowPass(smooth)(torch.tensor(losses)[None, None, None].expand(1, 1, 2, -1))[0, 0, 0]
+    axes.plot(steps, line.tolist(), color="tab:blue")
+    axes.set(xlabel="step", ylabel="loss", yscale="log", title=run.recipe().summary)
+    axes.grid(alpha=0.3)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    write_bytes(run.path / "loss.png", buffer.getvalue())
+
+
+def _data(recipe: Recipe, warn: Warn) -> ImageData:
+    return load_data(recipe.data, "train", warn=warn)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device {name!r} is not there ({str(error).splitlines()[0]}); try cpu") from error
+
+
+@contextmanager
+def _bar(trainer: Trainer, *, silent: bool) -> Iterator[Callable[[Progress], None]]:
+    """Progress with the time that is left: a bar for a person, now and then a line for a file."""
+    if silent:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, disable=not sys.stderr.isatty()) as bar:
+        epochs = trainer.recipe.epochs
+        task = bar.add_task("train", total=trainer.total_steps, epoch=0, epochs=epochs, loss=float("nan"))
+        mean = 0.0
+
+        def show(progress: Progress) -> None:
+            nonlocal mean
+            mean = progress.loss if mean == 0 else 0.98 * mean + 0.02 * progress.loss
+            bar.update(task, completed=progress.step, epoch=progress.epoch, loss=mean)
+            if console.is_terminal:
+                return
+            if progress.epoch_ends:
+                console.print(f"epoch {progress.epoch}/{epochs}: step {progress.step}, loss {mean:.4f}")
+
+        yield show

@@ -1,0 +1,1 @@
+"""Weights that come with sfumato, with their recipes, logs and hashes."""

@@ -1,0 +1,74 @@
+"""Put a training into the package: its averaged weights in half precision, its recipe, log and hashes.
+
+    python tools/bundle.py RUN NAME       (NAME such as digits-class; RUN a run directory, finished or not)
+
+An unfinished run is bundled as it stands at its newest checkpoint, and the files say so.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from sfumato.files import sha256, write_text
+from sfumato.models.course_unet import CourseUNetConfig
+from sfumato.models.weights import load_weights, save_weights
+from sfumato.training.checkpoint import latest_checkpoint
+from sfumato.training.run import RunDirectory
+
+FOLDER = Path(__file__).parent.parent / "src/sfumato/bundled"
+LOG_LINES = 400
+"""About as many lines of the log are kept: each the mean over a stretch of steps."""
+
+
+def bundle(run: RunDirectory, name: str) -> None:
+    recipe = run.recipe()
+    checkpoint = latest_checkpoint(run.checkpoints)
+    if checkpoint is None:
+        raise SystemExit(f"{run.path} has no checkpoint")
+    environment = json.loads((run.path / "environment.json").read_text())
+    if run.model_file.exists():
+        source = load_weights(run.model_file)
+        config, facts, state = source.network.config, source.facts, source.network.state_dict()
+    else:
+        classes = tuple("0123456789") if recipe.class_conditioned else ()
+        config = CourseUNetConfig(recipe.width, 1, 28, recipe.time_conditioned, classes)
+        state = checkpoint.groups["ema"]
+        per_epoch = -(-60000 // recipe.batch_size)
+        facts = {
+            "recipe": recipe.model_dump(mode="json"),
+            "step": checkpoint.step,
+            "epoch": round(checkpoint.step / per_epoch, 3),
+            "data": {"name": "mnist", "sha256": checkpoint.facts["data"], "pictures": 60000},
+            "environment": environment,
+        }
+    path = FOLDER / f"{name}.safetensors"
+    save_weights(path, config, state, facts, torch.float16)
+
+    rows = run.metrics()
+    stretch = max(1, len(rows) // LOG_LINES)
+    log = []
+    for i in range(0, len(rows), stretch):
+        part = rows[i : i + stretch]
+        mean = sum(row["loss"] for row in part) / len(part)
+        log.append({**part[-1], "loss": round(mean, 6)})
+    write_text(FOLDER / f"{name}.log.jsonl", "".join(json.dumps(row) + "\n" for row in log))
+    about = {
+        "sha256": sha256(path),
+        "steps": facts["step"],
+        "epochs": facts["epoch"],
+        "epochs_of_recipe": recipe.epochs,
+        "finished": run.model_file.exists(),
+        "recipe": recipe.model_dump(mode="json"),
+        "data": facts["data"],
+        "environment": environment,
+    }
+    write_text(FOLDER / f"{name}.json", json.dumps(about, indent=2) + "\n")
+    print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, epoch {facts['epoch']:g} of {recipe.epochs}")
+
+
+if __name__ == "__main__":
+    bundle(RunDirectory(Path(sys.argv[1])), sys.argv[2])

@@ -130,3 +130,14 @@ def test_x0_and_eps_imply_each_other():
     assert (x0_from_eps(x, eps, level) - x0).abs().max() < 1e-12
     assert (eps_from_x0(x, x0, level) - eps).abs().max() < 1e-12
     assert math.isinf(CLEAN.snr)
+
+
+@pytest.mark.parametrize("prediction", list(Prediction))
+@given(st.floats(0.05, 1.0), st.one_of(st.just(0.0), st.floats(0.05, 1.5)))
+def test_a_prediction_says_the_picture(prediction, alpha, sigma):
+    """`x0` inverts `target` on x = alpha x0 + sigma eps, without noise too."""
+    generator = torch.Generator().manual_seed(0)
+    x0, eps = torch.randn(2, 3, 1, 4, 4, generator=generator, dtype=torch.float64).unbind(0)
+    x = alpha * x0 + sigma * eps
+    output = prediction.target(x0, eps, alpha, sigma)
+    assert (prediction.x0(output, x, alpha, sigma) - x0).abs().max() < 1e-10

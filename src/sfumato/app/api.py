@@ -34,8 +34,10 @@ def trace(
     """The steps of sampling one picture for each seed, tensors in the model's pixel range.
 
     With `image` alone it is an edit, noised to entry `start` of the schedule (SDEdit); with `mask` as well the picture
-    is made anew where the mask is 1 and kept exactly elsewhere. Raises UsageError for an unknown sampler or condition, a
-    count of steps that the schedule does not have, or a start past its end.
+    is made anew where the mask is 1 and kept exactly elsewhere.
+
+    Raises UsageError for an unknown sampler or condition, a count of steps that the schedule does not have, or a start
+    past its end.
     """
     if isinstance(sampler, str) and sampler not in SAMPLERS:
         raise one_of("sampler", sampler, tuple(SAMPLERS))

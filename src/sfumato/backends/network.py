@@ -84,13 +84,25 @@ class NetworkDenoiser:
 
     def __call__(self, x: Float[Tensor, "b c h w"], conditions: Sequence[Condition], level: Level) -> Estimate:
         """The noise in each row."""
+        return Estimate(self.prediction.eps(self._output(x, conditions, level), x, level.alpha, level.sigma))
+
+    def x0(
+        self, x: Float[Tensor, "b c h w"], conditions: Sequence[Condition], level: Level
+    ) -> Float[Tensor, "b c h w"]:
+        """The clean picture in each row: also where there is no noise (sigma 0), of which `eps` could not speak."""
+        return self.prediction.x0(self._output(x, conditions, level), x, level.alpha, level.sigma)
+
+    def _output(
+        self, x: Float[Tensor, "b c h w"], conditions: Sequence[Condition], level: Level
+    ) -> Float[Tensor, "b c h w"]:
+        """What the network says."""
         config = self.network.config
         rows = len(x)
         time = self.schedule.time(torch.full((rows, 1), level.t)).to(x) if config.time else None
         classes = self._one_hot(conditions).to(x) if config.classes else None
         with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            output = self.network(x.contiguous(memory_format=torch.channels_last), time, classes)
-        return Estimate(self.prediction.eps(output.float(), x, level.alpha, level.sigma))
+            output: Tensor = self.network(x.contiguous(memory_format=torch.channels_last), time, classes)
+        return output.float()
 
     def _one_hot(self, conditions: Sequence[Condition]) -> Float[Tensor, "b k"]:
         out = torch.zeros(len(conditions), len(self.classes))

@@ -55,3 +55,21 @@ class Prediction(StrEnum):
                 return (alpha * output + sigma * x) / (alpha**2 + sigma**2)
             case Prediction.FLOW:
                 return (x - alpha * output) / (alpha + sigma)
+
+    def x0(
+        self,
+        output: Float[Tensor, "b c h w"],
+        x: Float[Tensor, "b c h w"],
+        alpha: float | Float[Tensor, "#b 1 1 1"],
+        sigma: float | Float[Tensor, "#b 1 1 1"],
+    ) -> Float[Tensor, "b c h w"]:
+        """The clean picture that a network's output implies at x; unlike `eps` it needs no noise, sigma may be 0."""
+        match self:
+            case Prediction.EPS:
+                return (x - sigma * output) / alpha
+            case Prediction.X0:
+                return output
+            case Prediction.V:
+                return (alpha * x - sigma * output) / (alpha**2 + sigma**2)
+            case Prediction.FLOW:
+                return (x + sigma * output) / (alpha + sigma)

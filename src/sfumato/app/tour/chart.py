@@ -115,8 +115,8 @@ def _grid(across: Axis, up: Axis) -> str:
         at, bottom = across(value), HEIGHT - BOTTOM
         out.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{bottom}"/>')
         out.append(f'<text x="{at:.1f}" y="{bottom + 18}" text-anchor="middle">{value:,g}</text>')
-    middle = (TOP + HEIGHT - BOTTOM) / 2
-    out.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{text(across.label)}</text>')
+    centre, middle = (LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2
+    out.append(f'<text x="{centre}" y="{HEIGHT - 6}" text-anchor="middle">{text(across.label)}</text>')
     turned = f'transform="rotate(-90 14 {middle})"'
     out.append(f'<text x="14" y="{middle}" text-anchor="middle" {turned}>{text(up.label)}</text>')
     return "".join(out)

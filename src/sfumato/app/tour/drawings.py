@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -46,9 +47,9 @@ DRAWINGS: dict[str, Callable[[], Tensor]] = {"drawn-three": three, "drawn-smiley
 
 
 def half_mask() -> Float[Tensor, "1 28 28"]:
-    """White, to be made anew, on the upper half; black, to be kept, below."""
+    """White, to be made anew, on the left half; black, to be kept, on the right."""
     mask = torch.zeros(1, SIZE, SIZE)
-    mask[:, : SIZE // 2] = 1
+    mask[:, :, : SIZE // 2] = 1
     return mask
 
 
@@ -78,7 +79,7 @@ def _drawn(strokes: Sequence[Sequence[Point]], shake: float, pen: float = _PEN) 
 def _dense(stroke: Sequence[Point]) -> list[Point]:
     """The stroke as points a tenth of a pixel apart."""
     out = []
-    for (x0, y0), (x1, y1) in zip(stroke, stroke[1:], strict=False):
+    for (x0, y0), (x1, y1) in itertools.pairwise(stroke):
         n = max(1, round(math.hypot(x1 - x0, y1 - y0) * 10))
         out += [(x0 + (x1 - x0) * k / n, y0 + (y1 - y0) * k / n) for k in range(n)]
     return out

@@ -1,7 +1,7 @@
 """Digits that look written by hand, drawn on this machine: MNIST's shape and statistics without a download.
 
 The digits of twelve fonts are turned, sheared, stretched, drawn with a thinner or a thicker pen and bent elastically
-(Simard, Steinkraus and Platt 2003), then scaled into a box of 20×20 and centred by mass in 28×28, as MNIST's are.
+(Simard, Steinkraus and Platt 2003), then scaled to a box of about 20×20 and centred by mass in 28×28, as MNIST's are.
 """
 
 from __future__ import annotations
@@ -76,8 +76,9 @@ class _Draws:
 def load_typeset(n: int | None = None, split: Literal["train", "test"] = "train", seed: int = 0) -> ImageData:
     """`n` digits of 28×28, white on black (by default 60,000 for training or 10,000 for testing).
 
-    The same seed and split give the same pictures (up to one grey level between versions of the libraries), and the
-    first pictures do not depend on how many are asked for. The classes are equally frequent. Raises UsageError for an
+    The same seed and split give the same pictures (another processor or version of torch or Pillow may round a few
+    pixels differently), and the first pictures do not depend on how many are asked for. The classes are equally
+    frequent. Raises UsageError for an
     unknown split and for less than one picture.
     """
     if split not in SIZES:

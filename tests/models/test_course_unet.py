@@ -1,0 +1,144 @@
+import pytest
+import torch
+from torch import nn
+
+from sfumato.errors import SfumatoError, UsageError
+from sfumato.models.course_unet import CourseUNet, CourseUNetConfig, PointTranspose
+from sfumato.models.weights import load_weights, save_weights
+
+DIGITS = tuple("0123456789")
+
+
+def parameters_by_hand(d: int, time: bool, classes: int) -> int:
+    """The parameters of spec's drawing, counted layer by layer: weights, biases, scale and shift of the norms."""
+
+    def conv(i, o, k=3):
+        return i * o * k * k + o + 2 * o
+
+    def block(i, o):
+        return conv(i, o) + conv(o, o)
+
+    def fc(i, o):
+        return i * o + o + o * o + o
+
+    total = block(1, d)
+    total += conv(d, d) + block(d, d)  # DownBlock to 14 px
+    total += conv(d, 2 * d) + block(2 * d, 2 * d)  # DownBlock to 7 px
+    total += conv(2 * d, 2 * d, k=7)  # Unflatten
+    total += conv(4 * d, d, k=4) + block(d, d)  # UpBlock
+    total += conv(2 * d, d, k=4) + block(d, d)  # UpBlock
+    total += block(2 * d, d) + d * 9 + 1
+    if time:
+        total += fc(1, 2 * d) + fc(1, d)
+    if classes:
+        total += fc(classes, 2 * d) + fc(classes, d)
+    return total
+
+
+@pytest.mark.parametrize(("width", "time", "classes"), [(64, True, DIGITS), (64, True, ()), (128, False, ()), (4, True, ("a", "b"))])
+def test_it_has_the_parameters_of_the_drawing(width, time, classes):
+    network = CourseUNet(CourseUNetConfig(width=width, time=time, classes=classes))
+    assert sum(p.numel() for p in network.parameters()) == parameters_by_hand(width, time, len(classes))
+
+
+def test_the_stages_have_the_sizes_of_the_drawing():
+    network = CourseUNet(CourseUNetConfig(width=4, classes=DIGITS)).eval()
+    seen = {}
+    for name in ("init", "down1", "down2", "flatten", "unflatten", "up1", "up2", "out", "final"):
+        getattr(network, name).register_forward_hook(lambda m, i, o, name=name: seen.update({name: tuple(o.shape[1:])}))
+    network(torch.rand(2, 1, 28, 28), torch.rand(2, 1), torch.zeros(2, 10))
+    assert seen == {
+        "init": (4, 28, 28),
+        "down1": (4, 14, 14),
+        "down2": (8, 7, 7),
+        "flatten": (8, 1, 1),
+        "unflatten": (8, 7, 7),
+        "up1": (4, 14, 14),
+        "up2": (4, 28, 28),
+        "out": (4, 28, 28),
+        "final": (1, 28, 28),
+    }
+
+
+def test_conditions_enter_as_in_the_drawing():
+    """u ← c₁·u + t₁ after unflatten, v ← c₂·v + t₂ after the first UpBlock: the forward pass written out."""
+    network = CourseUNet(CourseUNetConfig(width=4, classes=DIGITS)).eval()
+    x, t, c = torch.rand(3, 1, 28, 28), torch.rand(3, 1), torch.eye(10)[:3]
+    a = network.init(x)
+    b = network.down1(a)
+    d = network.down2(b)
+    u = network.class1(c) * network.unflatten(network.flatten(d)) + network.time1(t)
+    v = network.class2(c) * network.up1(torch.cat([u, d], 1)) + network.time2(t)
+    expected = network.final(network.out(torch.cat([network.up2(torch.cat([v, b], 1)), a], 1)))
+    assert (network(x, t, c) - expected).abs().max() < 1e-6
+
+
+def test_unflatten_as_a_linear_layer_is_the_transposed_convolution():
+    torch.manual_seed(0)
+    ours = PointTranspose(6, 5, 7, 7)
+    plain = nn.ConvTranspose2d(6, 5, 7, 7)
+    plain.load_state_dict(ours.state_dict())
+    x = torch.randn(3, 6, 1, 1, requires_grad=True)
+    y, expected = ours(x), plain(x)
+    assert (y - expected).abs().max() < 1e-5
+    weights = torch.randn(y.shape)
+    (grad,) = torch.autograd.grad((y * weights).sum(), x)
+    (expected_grad,) = torch.autograd.grad((expected * weights).sum(), x)
+    assert (grad - expected_grad).abs().max() < 1e-4
+
+
+def test_a_row_does_not_depend_on_its_neighbours():
+    torch.manual_seed(0)
+    network = CourseUNet(CourseUNetConfig(width=8, classes=DIGITS)).eval()
+    x, t, c = torch.rand(5, 1, 28, 28), torch.rand(5, 1), torch.eye(10)[:5]
+    together = network(x, t, c)
+    for k in range(5):
+        assert (together[k : k + 1] - network(x[k : k + 1], t[k : k + 1], c[k : k + 1])).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("config", [{"size": 30}, {"width": 0}, {"time": False, "classes": ("a",)}])
+def test_impossible_configurations_are_refused(config):
+    with pytest.raises(ValueError, match=r"multiple of 4|time-conditioned"):
+        CourseUNetConfig(**config)
+
+
+def test_conditions_must_be_those_of_the_network():
+    network = CourseUNet(CourseUNetConfig(width=4))
+    with pytest.raises(ValueError, match="other conditions"):
+        network(torch.rand(2, 1, 28, 28))
+    with pytest.raises(ValueError, match="other conditions"):
+        network(torch.rand(2, 1, 28, 28), torch.rand(2, 1), torch.zeros(2, 10))
+
+
+@pytest.mark.parametrize("size", [28, 32, 64])
+def test_other_sizes_and_colours(size):
+    network = CourseUNet(CourseUNetConfig(width=4, size=size, channels=3)).eval()
+    assert network(torch.rand(2, 3, size, size), torch.rand(2, 1)).shape == (2, 3, size, size)
+
+
+def test_weights_read_back(tmp_path):
+    network = CourseUNet(CourseUNetConfig(width=4, classes=DIGITS)).eval()
+    save_weights(tmp_path / "w.safetensors", network.config, network.state_dict(), {"step": 3})
+    again = load_weights(tmp_path / "w.safetensors")
+    assert again.facts == {"step": 3}
+    assert again.network.config == network.config
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(again.network.state_dict()[name], tensor)
+
+
+def test_foreign_and_damaged_weights_are_told(tmp_path):
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(UsageError, match="no such weights"):
+        load_weights(path)
+    path.write_bytes(b"\x80\x04pickle")
+    with pytest.raises(UsageError, match="not a safetensors file"):
+        load_weights(path)
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.zeros(1)}, path)
+    with pytest.raises(UsageError, match="no sfumato header"):
+        load_weights(path)
+    config = CourseUNetConfig(width=4)
+    save_weights(path, config, {"x": torch.zeros(1)}, {})
+    with pytest.raises(SfumatoError, match="damaged"):
+        load_weights(path)

@@ -1,0 +1,273 @@
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from sfumato.core.predictions import Prediction
+from sfumato.core.schedules import Additive, linear
+from sfumato.errors import SfumatoError, UsageError
+from sfumato.images import to_image
+from sfumato.models.course_unet import CourseUNetConfig
+from sfumato.training.checkpoint import latest_checkpoint, save_checkpoint
+from sfumato.training.data import ImageData, epoch_order
+from sfumato.training.objective import Objective
+from sfumato.training.recipe import load_recipe, packaged_recipes, parse_settings
+from sfumato.training.run import RunDirectory, state_digests, train
+from sfumato.training.trainer import Trainer
+
+SMALL = {"width": 4, "batch_size": 8, "epochs": 2, "checkpoint_every": 3, "log_every": 2}
+
+
+def stripes(n: int = 40) -> ImageData:
+    """Two classes of pictures: lying and standing stripes."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.zeros(n, 1, 28, 28, dtype=torch.uint8)
+    labels = torch.arange(n) % 2
+    for k in range(n):
+        at = int(torch.randint(4, 20, (), generator=generator))
+        images[k, 0, at : at + 4] = 255
+        if labels[k]:
+            images[k, 0] = images[k, 0].T.clone()
+    return ImageData("stripes", images, labels, ("lying", "standing"))
+
+
+def recipe(name: str = "class", **changes):
+    return load_recipe(name).with_changes({**SMALL, **changes})
+
+
+def test_the_packaged_recipes_have_the_numbers_of_the_course():
+    assert packaged_recipes() == ["class", "denoiser", "time"]
+    denoiser, time_, class_ = (load_recipe(name) for name in ("denoiser", "time", "class"))
+    assert (denoiser.epochs, denoiser.batch_size, denoiser.width, denoiser.sigmas) == (5, 256, 128, (0.5,))
+    assert (denoiser.lr, denoiser.prediction, denoiser.lr_at(4)) == (1e-4, Prediction.X0, 1e-4)
+    for r in (time_, class_):
+        assert (r.epochs, r.batch_size, r.width, r.timesteps) == (20, 64, 64, 300)
+        assert (r.beta_start, r.beta_end, r.lr) == (1e-4, 0.02, 1e-3)
+        assert r.lr_at(1) == pytest.approx(1e-3 * 0.1 ** (1 / 20))
+    assert class_.condition_dropout == 0.1
+    assert class_.class_conditioned
+    assert not time_.class_conditioned
+
+
+def test_objective_is_that_of_the_write_ups():
+    config = CourseUNetConfig(width=4, time=False)
+    x0 = torch.rand(64, 1, 28, 28)
+    example = Objective(Additive((0.5,)), Prediction.X0).example(
+        x0, torch.zeros(64, dtype=torch.long), config, torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(example.target, x0)
+    assert (example.x - x0).std().item() == pytest.approx(0.5, rel=0.02)
+
+    config = CourseUNetConfig(width=4, classes=("a", "b"))
+    schedule = linear(300)
+    labels = torch.arange(64) % 2
+    example = Objective(schedule, Prediction.EPS, 0.1).example(x0, labels, config, torch.Generator().manual_seed(0))
+    index = (example.time[:, 0] * 300).round().long()
+    alpha = torch.tensor([schedule.levels[i].alpha for i in index])[:, None, None, None]
+    sigma = torch.tensor([schedule.levels[i].sigma for i in index])[:, None, None, None]
+    assert (alpha * x0 + sigma * example.target - example.x).abs().max() < 1e-5
+    assert index.min() >= 0
+    assert index.max() < 300
+
+
+def test_one_class_in_ten_is_hidden():
+    config = CourseUNetConfig(width=4, classes=("a", "b"))
+    n = 4000
+    x0, labels = torch.zeros(n, 1, 4, 4), torch.arange(n) % 2
+    example = Objective(linear(300), Prediction.EPS, 0.1).example(x0, labels, config, torch.Generator().manual_seed(1))
+    hidden = (example.classes.sum(1) == 0).float().mean().item()
+    assert hidden == pytest.approx(0.1, abs=0.02)
+    shown = example.classes.sum(1) == 1
+    assert torch.equal(example.classes[shown].argmax(1), labels[shown])
+
+
+def test_every_epoch_visits_every_picture_once_in_another_order():
+    orders = [epoch_order(100, 0, epoch) for epoch in range(3)]
+    for order in orders:
+        assert torch.equal(order.sort().values, torch.arange(100))
+    assert not torch.equal(orders[0], orders[1])
+
+
+@pytest.mark.parametrize("name", ["denoiser", "time", "class"])
+def test_each_recipe_learns(name, tmp_path):
+    trainer = Trainer(recipe(name, epochs=12, lr=3e-3, precision="float32"), stripes())
+    losses = [progress.loss for progress in trainer.run()]
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+
+
+def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
+    whole, parts = RunDirectory(tmp_path / "whole"), RunDirectory(tmp_path / "parts")
+    r = recipe()
+    for run in (whole, parts):
+        run.create(r)
+    straight = Trainer(r, stripes())
+    list(train(whole, straight))
+    for limit in (1, 4, 2, 100):
+        trainer = Trainer(r, stripes())
+        count = iter(range(limit))
+        for _ in train(parts, trainer, stop=lambda count=count: next(count, None) is None):
+            pass
+    assert trainer.step == straight.step == trainer.total_steps
+    assert state_digests(trainer) == state_digests(straight)
+    assert json.loads(parts.result_file.read_text()) == json.loads(whole.result_file.read_text())
+    assert parts.metrics_file.read_text() == whole.metrics_file.read_text()
+    assert parts.model_file.read_bytes() == whole.model_file.read_bytes()
+
+
+def test_other_data_are_refused_on_resume(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.create(recipe())
+    for progress in train(run, Trainer(recipe(), stripes())):
+        if progress.step == 4:
+            break
+    with pytest.raises(UsageError, match="not those that"):
+        list(train(run, Trainer(recipe(), stripes(48))))
+
+
+def test_damaged_checkpoints_are_passed_over(tmp_path):
+    for step in (1, 2, 3):
+        save_checkpoint(tmp_path, step, {"network": {"w": torch.full((4,), float(step))}}, {}, keep=3)
+    newest, second = tmp_path / "step-00000003.safetensors", tmp_path / "step-00000002.safetensors"
+    data = bytearray(newest.read_bytes())
+    data[-3] ^= 1
+    newest.write_bytes(data)
+    assert latest_checkpoint(tmp_path).step == 2
+    second.with_suffix(".sha256").unlink()
+    assert latest_checkpoint(tmp_path).step == 1
+    assert latest_checkpoint(tmp_path / "nothing") is None
+
+
+def test_only_the_newest_checkpoints_are_kept(tmp_path):
+    for step in range(1, 6):
+        save_checkpoint(tmp_path, step, {"network": {"w": torch.zeros(1)}}, {}, keep=2)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f"step-0000000{k}.{suffix}" for k in (4, 5) for suffix in ("safetensors", "sha256")]
+
+
+def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    r = recipe(lr=1e30, precision="float32")
+    run.create(r)
+    with pytest.raises(SfumatoError, match=r"the loss of step \d+ is (nan|inf)"):
+        list(train(run, Trainer(r, stripes())))
+    assert not run.model_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epoch": 3}, "has no key 'epoch'; its keys are"),
+        ({"epochs": 0}, "epochs: Input should be greater than or equal to 1"),
+        ({"lr": -1}, "lr: Input should be greater than 0"),
+        ({"batch_size": "many"}, "batch_size: Input should be a valid integer"),
+        ({"prediction": "w"}, "prediction: Input should be"),
+        ({"sigmas": [-1]}, "sigmas"),
+    ],
+)
+def test_a_bad_number_of_a_recipe_is_named(changes, message):
+    with pytest.raises(UsageError, match=message):
+        load_recipe("class").with_changes(changes)
+
+
+def test_recipes_from_files(tmp_path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text('summary = "mine"\nepochs = 1\n')
+    assert load_recipe(str(mine)).name == "mine"
+    mine.write_text("summary = ")
+    with pytest.raises(UsageError, match="cannot read recipe"):
+        load_recipe(str(mine))
+    with pytest.raises(UsageError, match="no such recipe"):
+        load_recipe(str(tmp_path / "other.toml"))
+    with pytest.raises(UsageError, match="unknown recipe 'clas'; choose one of class, denoiser, time"):
+        load_recipe("clas")
+
+
+def test_settings_are_read_as_json_or_text():
+    assert parse_settings(["epochs=5", "sigmas=[0.3, 0.5]", "precision=float32"]) == {
+        "epochs": 5,
+        "sigmas": [0.3, 0.5],
+        "precision": "float32",
+    }
+    with pytest.raises(UsageError, match="key=value"):
+        parse_settings(["epochs"])
+
+
+def test_classes_are_needed_where_they_are_asked_for():
+    data = stripes()
+    with pytest.raises(UsageError, match="needs classes"):
+        Trainer(recipe("class"), ImageData("plain", data.images, data.labels))
+
+
+def test_a_run_does_not_overwrite_another(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(recipe())
+    with pytest.raises(UsageError, match="holds a run already"):
+        run.create(recipe())
+    with pytest.raises(UsageError, match="no run in"):
+        RunDirectory(tmp_path / "other").recipe()
+
+
+def folder_of(data: ImageData, path) -> None:
+    for k, (image, label) in enumerate(zip(data.images, data.labels, strict=True)):
+        folder = path / data.classes[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        to_image(image.float() / 255).save(folder / f"{k:03d}.png")
+
+
+def sfumato(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "sfumato", *arguments]
+
+
+def test_kill_9_at_random_moments_changes_nothing(tmp_path):
+    """200 steps, killed three times while running or saving, resumed each time: every hash is that of a quiet run."""
+    folder_of(stripes(), tmp_path / "data")
+    numbers = ["width=8", "batch_size=4", "epochs=20", "steps=200", "checkpoint_every=7", "sample_epochs=[20]"]
+    settings = [part for number in numbers for part in ("--set", number)]
+
+    def begin(name):
+        arguments = ["train", "class", "--data", str(tmp_path / "data"), "--out", str(tmp_path / name)]
+        return sfumato(*arguments, *settings, "--quiet")
+
+    subprocess.run(begin("quiet"), check=True)
+    expected = json.loads((tmp_path / "quiet" / "result.json").read_text())
+    assert expected["steps"] == 200
+
+    moments = random.Random()
+    command, kills = begin("killed"), 0
+    checkpoints = tmp_path / "killed" / "checkpoints"
+    while kills < 3:
+        process = subprocess.Popen(command)
+        before = len(list(checkpoints.glob("*"))) and max(p.name for p in checkpoints.glob("*"))
+        # Wait until it has got somewhere, then for a random moment.
+        while process.poll() is None and not any(p.name > str(before) for p in checkpoints.glob("step-*")):
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.4))
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+        command = sfumato("train", "--resume", "--out", str(tmp_path / "killed"), "--quiet")
+    subprocess.run(command, check=True)
+    assert kills == 3, "the training was over before it could be killed three times"
+    assert json.loads((tmp_path / "killed" / "result.json").read_text()) == expected
+
+
+def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
+    folder_of(stripes(), tmp_path / "data")
+    run = tmp_path / "run"
+    command = sfumato("train", "time", "--data", str(tmp_path / "data"), "--out", str(run), "--set", "width=4")
+    process = subprocess.Popen([*command, "--set", "epochs=10000"], stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (run / "samples").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert f"go on with: sfumato train --resume --out {run}" in told
+    assert "Traceback" not in told
+    assert latest_checkpoint(run / "checkpoints") is not None

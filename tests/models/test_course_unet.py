@@ -35,7 +35,9 @@ def parameters_by_hand(d: int, time: bool, classes: int) -> int:
     return total
 
 
-@pytest.mark.parametrize(("width", "time", "classes"), [(64, True, DIGITS), (64, True, ()), (128, False, ()), (4, True, ("a", "b"))])
+@pytest.mark.parametrize(
+    ("width", "time", "classes"), [(64, True, DIGITS), (64, True, ()), (128, False, ()), (4, True, ("a", "b"))]
+)
 def test_it_has_the_parameters_of_the_drawing(width, time, classes):
     network = CourseUNet(CourseUNetConfig(width=width, time=time, classes=classes))
     assert sum(p.numel() for p in network.parameters()) == parameters_by_hand(width, time, len(classes))

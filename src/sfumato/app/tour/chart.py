@@ -55,9 +55,7 @@ class Axis:
         return [value for value in candidates if self.low * 0.999 <= value <= self.high * 1.001]
 
 
-def chart(
-    series: Sequence[Series], x: str, y: str, caption: str, *, log_x: bool = False, log_y: bool = False
-) -> Html:
+def chart(series: Sequence[Series], x: str, y: str, caption: str, *, log_x: bool = False, log_y: bool = False) -> Html:
     """A figure with one line for each series. Points that a logarithmic axis does not have are left out."""
     lines = [Series(s.name, _kept(s.points, log_x, log_y), s.faint, s.colour) for s in series]
     points = [point for line in lines for point in line.points]

@@ -20,6 +20,8 @@ from sfumato.images import to_image
 Html = NewType("Html", str)
 """Markup that is safe to put into a page: its text is escaped."""
 
+Verdict = Literal["", "right", "wrong"]
+
 GREYS = 32
 """Levels of grey in an animation: noise does not compress, fewer levels do."""
 
@@ -33,7 +35,7 @@ class Tile:
     alt: str
     """What it shows, for those who do not see it."""
     caption: str = ""
-    verdict: Literal["", "right", "wrong"] = ""
+    verdict: Verdict = ""
     """Whether the judge read what was asked for."""
     width: int | None = None
     """In CSS pixels, smoothed as the eye would; None fills its column, every pixel a square."""

@@ -47,7 +47,7 @@ _ALL = (
         "A1.4",
         "Iterative denoising",
         "Rather than to jump to the end, go a little way towards the estimate, look again, and go on. Each look is at "
-        "a picture with less noise, so each estimate is better than the last.",
+        "a picture with less noise, so there is less to guess each time.",
         "x_{t′} = frac{√{ᾱ_{t′}} β}{1 − ᾱ_t} x̂_0 + frac{√{α} ( 1 − ᾱ_{t′} )}{1 − ᾱ_t} x_t + v_σ , "
         "α = frac{ᾱ_t}{ᾱ_{t′}} , β = 1 − α",
         "The next picture, at the earlier time t′, is a weighted mean of the estimate and the present one, plus a "
@@ -67,7 +67,7 @@ _ALL = (
         "wanted, and one walks further along it than the network proposes.",
         "ε̂ = ε_u + γ ( ε_c − ε_u )",
         "The unconditional estimate plus γ times the difference to the conditional one. γ = 1 is no guidance; more "
-        "makes pictures more typical and less varied.",
+        "is meant to make pictures more typical, at the price of variety.",
     ),
     Text(
         "A1.7",
@@ -91,7 +91,7 @@ _ALL = (
         "new part grows to fit it.",
         'x_t ← m x_t + ( 1 − m ) "forward" ( x_{"orig"} , t )',
         "Where the mask m is 1 the canvas goes its way; where it is 0 it is the original. After the last step the "
-        "original comes back without noise. RePaint walks each stretch several times, for a better fit.",
+        "original comes back without noise. RePaint walks each stretch several times, so that the parts can agree.",
     ),
     Text(
         "A1.7.3",

@@ -12,14 +12,15 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from sfumato.app.jobs import AnyJob
+from sfumato.app.jobs import AnyJob, from_model
 from sfumato.app.output import save_image
 from sfumato.app.pictures import Picture
 from sfumato.app.run import Loader, make_batches, run
-from sfumato.app.tour.figures import Html, Row, disk_sheet, figure, frames, picture
+from sfumato.app.tour.figures import Html, Row, disk_sheet, figure, picture
 from sfumato.backends.network import NetworkDenoiser
 from sfumato.core.loop import Step
 from sfumato.evaluation.judge import Judge
+from sfumato.evaluation.samples import JudgedSamples, judged
 from sfumato.images import to_image
 from sfumato.training.data import ImageData
 
@@ -109,9 +110,9 @@ class Workshop:
         """Write a picture to `pictures`."""
         save_image(image, self.folder / "pictures" / f"{name}.png")
 
-    def frames(self, steps: Sequence[Step], columns: int, zoom: int) -> list[Image.Image]:
-        """Frames of an animation."""
-        return frames([step.x.float().cpu().clamp(0, 1) for step in steps], columns, zoom)
+    def pictures(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Canvases in the middle of the loop as pictures with values in [0, 1]."""
+        return from_model(x, self.model)
 
     def input(self, x: Float[Tensor, "c h w"], name: str) -> Picture:
         """A picture that goes into jobs, also written to `inputs`, so that commands find it."""
@@ -136,6 +137,10 @@ class Workshop:
         confidence, index = self.judge.probabilities(pictures).max(1)
         return [(self.judge.classes[int(i)], float(p)) for i, p in zip(index, confidence, strict=True)]
 
+    def judged(self, pictures: Float[Tensor, "n c h w"], expected: Sequence[str]) -> JudgedSamples:
+        """What the judge reads in pictures of these classes, counted."""
+        return judged(pictures, expected, self.judge)
+
     def _rows_of(self, label: str) -> Tensor:
         return (self.data.labels == self.data.classes.index(label)).nonzero()[:, 0]
 
@@ -144,11 +149,6 @@ def listing(parts: Sequence[object]) -> str:
     """`a, b and c`."""
     words = [str(part) for part in parts]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def right(readings: Sequence[tuple[str, float]], expected: Sequence[str]) -> int:
-    """How many readings are the expected ones."""
-    return sum(read == wanted for (read, _), wanted in zip(readings, expected, strict=True))
 
 
 def inputs(image: Picture) -> str:

@@ -25,6 +25,7 @@ LOG_LINES = 400
 
 
 def bundle(run: RunDirectory, name: str) -> None:
+    """Write NAME.safetensors, NAME.json and NAME.log.jsonl into the package."""
     recipe = run.recipe()
     checkpoint = latest_checkpoint(run.checkpoints)
     if checkpoint is None:

@@ -296,7 +296,8 @@ def test_an_output_that_cannot_be_written_is_told_before_any_work(sfumato, tmp_p
         '{"schema": 2, "job": {}}',
         '{"schema": 1, "job": []}',
         '{"schema": 1, "job": {"kind": "generate"}}',
-        '{"schema": 1, "job": {"kind": "edit", "steps": 3, "guidance": 1, "begin": 1, "image": {"name": "a", "png": "x"}}}',
+        '{"schema": 1, "job": {"kind": "edit", "steps": 3, "guidance": 1, "begin": 1, '
+        '"image": {"name": "a", "png": "x"}}}',
     ],
 )
 def test_damaged_jobs_are_one_line(sfumato, tmp_path, text):

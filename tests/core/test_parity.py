@@ -84,6 +84,7 @@ def test_ddim(model, steps):
     assert (got - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # inside diffusers
 @torch.no_grad()
 def test_dpmpp_2m(model):
     scheduler = diffusers.DPMSolverMultistepScheduler(

@@ -10,7 +10,6 @@ from sfumato.core.estimates import (
     Estimate,
     Filtered,
     Guided,
-    Plan,
     Predict,
     Sum,
     Viewed,
@@ -20,6 +19,7 @@ from sfumato.core.estimates import (
 )
 from sfumato.core.filters import HighPass, LowPass
 from sfumato.core.levels import diffuse, x0_from_eps
+from sfumato.core.plan import Plan
 from sfumato.core.schedules import linear
 from sfumato.core.views import IDENTITY, Flip, Negate, Rotate, parse_view
 

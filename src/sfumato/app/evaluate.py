@@ -37,8 +37,8 @@ TIMES = (0.25, 0.5, 0.75)
 REFERENCE = 10_000
 """Real pictures, at most, that samples are compared with."""
 HYBRID_SIGMA = 2.0
-"""In pixels. Digits of 28 px have strokes of 3: a Gaussian in proportion to the course's, 0.9, leaves them all to the far
-reading and hardly anything to the near one."""
+"""In pixels. Digits of 28 px have strokes of 3: a Gaussian in proportion to the course's, 0.9, leaves them all to
+the far reading and hardly anything to the near one."""
 Report = Callable[[str, int, int], None]
 """Is told what is being done, how many steps of it are, and how many there are."""
 

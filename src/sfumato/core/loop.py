@@ -15,9 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.core.constraints import Constraint
-from sfumato.core.estimates import Denoiser, Estimate, Node, Plan
+from sfumato.core.estimates import Denoiser, Estimate, Node
 from sfumato.core.levels import CLEAN, Level, diffuse, rediffuse
 from sfumato.core.noise import ImageNoise
+from sfumato.core.plan import Plan
 from sfumato.core.samplers import DDPM, Memory, Sampler, Situation
 from sfumato.core.schedules import Path
 
@@ -79,6 +80,13 @@ def steps(
     plan = Plan([])
     memory: Memory | None = None
 
+    # Both are about the images that have begun, whichever those are when they are called.
+    def predict(canvas: Tensor, at: Level) -> Estimate:
+        return plan.estimate(denoiser, canvas, at, row_limit)
+
+    def draw() -> Tensor:
+        return noise.draw(rows)
+
     for index, level in enumerate(path):
         joining = [k for k, c in enumerate(canvases) if k not in rows and _start_level(c, path) == level]
         for k in joining:
@@ -95,16 +103,9 @@ def steps(
 
         x0 = None
         if to.snr < level.snr:  # a jump up: RePaint's resampling
-            x[rows] = rediffuse(x[rows], level, to, noise.draw(rows))
+            x[rows] = rediffuse(x[rows], level, to, draw())
             memory = None
         else:
-
-            def predict(canvas: Tensor, at: Level, plan: Plan = plan) -> Estimate:
-                return plan.estimate(denoiser, canvas, at, row_limit)
-
-            def draw(rows: Sequence[int] = rows) -> Tensor:
-                return noise.draw(rows)
-
             now = Situation(x[rows], level, to, predict(x[rows], level), predict, draw, memory)
             x[rows], memory = sampler.step(now)
             x0 = x.clone()

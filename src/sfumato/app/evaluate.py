@@ -36,9 +36,6 @@ TIMES = (0.25, 0.5, 0.75)
 """Where a diffusion model is measured, in shares of its schedule: 250, 500 and 750 of 1000, as in A1.3."""
 REFERENCE = 10_000
 """Real pictures, at most, that samples are compared with."""
-HYBRID_SIGMA = 2.0
-"""In pixels. Digits of 28 px have strokes of 3: a Gaussian in proportion to the course's, 0.9, leaves them all to
-the far reading and hardly anything to the near one."""
 Report = Callable[[str, int, int], None]
 """Is told what is being done, how many steps of it are, and how many there are."""
 
@@ -205,8 +202,11 @@ class _Choice:
     def hybrids(self, how: Sampling, judge: Judge) -> dict[str, Any]:
         """Every pair of classes, far and near."""
         pairs, tell = ordered_pairs(self.model.classes), self._progress("hybrids")
-        table = hybrid_table(self.model, pairs, judge, how, sigma=HYBRID_SIGMA, seeds=self.pair_seeds, on_step=tell)
-        return {"hybrids": {"sigma": HYBRID_SIGMA, **table.to_dict()}}
+        # For digits of 28 px 2 px are measured: with strokes of 3 px the course's proportion, 0.9 px, leaves next to
+        # nothing to the near reading.
+        sigma = self.model.defaults.hybrid_sigma
+        table = hybrid_table(self.model, pairs, judge, how, sigma=sigma, seeds=self.pair_seeds, on_step=tell)
+        return {"hybrids": {"sigma": sigma, **table.to_dict()}}
 
     def _frechet(self, pictures: Float[Tensor, "b c h w"], judge: Judge) -> dict[str, Any]:
         if self.data is None or self.data.shape != self.model.shape or min(len(self.data), len(pictures)) < 2:

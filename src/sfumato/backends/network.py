@@ -27,6 +27,8 @@ class Defaults:
 
     steps: int
     guidance: float
+    hybrid_sigma: float
+    """Of the Gaussian that parts near from far, in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class NetworkDenoiser:
     sha256: str | None = None
     """Of the file of weights."""
     pixel_range: tuple[float, float] = (0.0, 1.0)
-    defaults: Defaults = Defaults(20, 1.0)
+    defaults: Defaults = Defaults(20, 1.0, 2.0)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -125,7 +127,9 @@ def load_network(
         schedule = make_schedule(recipe["schedule"], **numbers)
         prediction = Prediction(recipe["prediction"])
         steps = 1 if isinstance(schedule, Additive) else min(recipe["sample_steps"], recipe["timesteps"])
-        defaults = Defaults(steps, recipe["guidance"] if weights.network.config.classes else 1.0)
+        config = weights.network.config
+        # 2 pixels at 64, as in the course, and in proportion.
+        defaults = Defaults(steps, recipe["guidance"] if config.classes else 1.0, config.size / 32)
     except (KeyError, TypeError, ValueError) as error:
         raise SfumatoError(f"{path} does not say how it was trained: {error}") from error
     return NetworkDenoiser(name, network, schedule, prediction, dtype, weights.facts, sha256(path), defaults=defaults)

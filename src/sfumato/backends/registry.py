@@ -28,7 +28,7 @@ def bundled_models() -> dict[str, Bundled]:
     folder = Path(str(files("sfumato.bundled")))
     entries = json.loads((folder / "models.json").read_text(encoding="utf-8"))
     return {
-        name: Bundled(name, folder / entry["file"], Defaults(entry["steps"], entry["guidance"]), entry["summary"])
+        name: Bundled(name, folder / entry["file"], Defaults(**entry["defaults"]), entry["summary"])
         for name, entry in entries.items()
     }
 

@@ -116,13 +116,14 @@ def hybrid(
     far: Annotated[str, typer.Argument(help="What is seen from far away.")],
     near: Annotated[str, typer.Argument(help="What is seen from near.")],
     sigma: Annotated[
-        float | None, typer.Option("--sigma", help="Blur that parts the two, in pixels; 2 at 64 px, in proportion.")
+        float | None,
+        typer.Option("--sigma", help="Of the blur that parts the two, in pixels; the model's own by default."),
     ] = None,
     *,
     options: Sampling,
 ) -> None:
     """One picture that is one thing from afar and another from near: `sfumato hybrid 0 3`."""
-    width = options.loaded.shape[-1] / 32 if sigma is None else sigma
+    width = options.loaded.defaults.hybrid_sigma if sigma is None else sigma
     make_pictures(options.jobs("hybrid", [{"far": far, "near": near, "sigma": width}]), options)
 
 

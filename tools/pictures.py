@@ -1,0 +1,48 @@
+"""Make the README's pictures with the bundled models:  python tools/pictures.py"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+import sfumato as sf
+from sfumato.app.output import save_image, sheet
+from sfumato.core.views import IDENTITY, Rotate
+from sfumato.evaluation.illusions import anagram_table
+from sfumato.evaluation.judge import load_judge
+from sfumato.evaluation.samples import Sampling, to_unit
+
+FOLDER = Path(__file__).parent.parent / "docs/images"
+PAIRS = [("6", "9"), ("0", "0"), ("1", "1"), ("8", "8"), ("9", "6"), ("2", "2"), ("5", "5"), ("7", "1")]
+SEEDS = range(16)
+
+
+def emerging() -> None:
+    """Six digits at seven moments of their way from noise: each row a digit, each column a step."""
+    model = sf.load("digits")
+    rows = []
+    for digit, seed in (("3", 0), ("8", 2), ("5", 1)):
+        told = list(sf.trace(model, sf.guided(digit, scale=2), seeds=[seed], steps=34))
+        moments = [0, 8, 16, 20, 24, 27, 29, 31, 32, 34]
+        rows += [to_unit(told[at].x, model)[0] for at in moments]
+    save_image(sheet(torch.stack(rows), columns=10, zoom=3), FOLDER / "emerging.png")
+
+
+def anagrams() -> None:
+    """For each pair the seed of sixteen whose weakest reading the judge is surest of: above upright, below turned."""
+    model, judge = sf.load("digits"), load_judge()
+    table = anagram_table(model, PAIRS, judge, Sampling(20, 2.0), seeds=SEEDS)
+    upright = []
+    for score in table.scores:
+        first, second = (sf.guided(name, scale=2) for name in score.wanted)
+        tree = sf.anagram([first, second], [IDENTITY, Rotate(180)])
+        upright.append(sf.sample(model, tree, seeds=[score.best_seed], steps=20))
+        print(score.wanted, f"{score.both} of {score.count} seeds; shown: seed {score.best_seed}")
+    above = torch.cat(upright)
+    save_image(sheet(torch.cat([above, Rotate(180)(above)]), columns=len(PAIRS), zoom=3), FOLDER / "anagrams.png")
+
+
+if __name__ == "__main__":
+    emerging()
+    anagrams()

@@ -93,12 +93,15 @@ def evaluate(
     json: c.Json = False,
     quiet: c.Quiet = False,
 ) -> None:
-    """Measure a model: PSNR and SSIM of a denoiser, judged accuracy of samples, success of illusions."""
+    """Measure a model: judged accuracy of samples, success of illusions; with --data denoising and Fréchet distance."""
     from sfumato.app.evaluate import evaluate_model, format_evaluation
+    from sfumato.backends.registry import load
 
+    # A one-step denoiser cannot be measured without clean pictures; a diffusion model can.
+    needed = data is not None or load(model, device, dtype).most_steps == 1
     result = evaluate_model(
         model,
-        data=_pictures(data),
+        data=_pictures(data) if needed else None,
         count=count,
         steps=steps,
         guidance=guidance,

@@ -1,0 +1,70 @@
+"""Measure the bundled digits and write docs/digits.md:  python tools/measure.py --data FOLDER_OF_MNIST
+
+Half an hour on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).parent.parent
+FAST = "--dtype bfloat16"
+SECTIONS = [
+    ("Samples: 20 strided ancestral steps, γ = 2 (the defaults)", f"evaluate digits -n 1000 {FAST}"),
+    ("Samples: the whole chain of 300 steps, γ = 2", f"evaluate digits -n 500 --steps 300 {FAST}"),
+    ("Samples: 20 steps, γ = 5 as in the write-ups", f"evaluate digits -n 1000 --guidance 5 {FAST}"),
+    ("Anagrams under a turn by 180°, every ordered pair", f"evaluate digits -n 100 --anagrams --seeds 20 {FAST}"),
+    ("Hybrids, every ordered pair", f"evaluate digits -n 100 --hybrids --seeds 5 {FAST}"),
+    ("Samples of the unconditional model", f"evaluate digits/time -n 500 {FAST}"),
+    ("The one-step denoiser, trained at σ = 0.5 only", "evaluate digits/denoiser -n 1000 --data mnist"),
+    ("The diffusion model as a denoiser", f"evaluate digits/time -n 200 --data mnist {FAST}"),
+]
+
+
+def trained() -> list[str]:
+    """What is known of each bundled network."""
+    rows = ["| network | recipe | epochs | steps | SHA-256 |", "|---|---|---:|---:|---|"]
+    for name in ("class", "time", "denoiser"):
+        about = json.loads((ROOT / f"src/sfumato/bundled/digits-{name}.json").read_text())
+        epochs = f"{about['epochs']:.4g} of {about['epochs_of_recipe']}"
+        rows.append(f"| digits-{name} | `{name}` | {epochs} | {about['steps']} | `{about['sha256'][:16]}…` |")
+    return rows
+
+
+def main() -> None:
+    """Run every command and keep what it prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with MNIST's four idx files")
+    data = parser.parse_args().data
+    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    lines = [
+        "# What the bundled digits can do",
+        "",
+        f"Measured on {datetime.date.today()} ({machine}) by `python tools/measure.py --data MNIST`,",
+        "which wrote this page; each part by the command above it. How far the judge is to be trusted:",
+        "`python -m sfumato.evaluation.train_judge --check --data MNIST`.",
+        "",
+        *trained(),
+    ]
+    for title, command in SECTIONS:
+        arguments = [str(data) if part == "mnist" else part for part in shlex.split(command)]
+        began = time.perf_counter()
+        done = subprocess.run([sys.executable, "-m", "sfumato", *arguments], capture_output=True, text=True, check=True)
+        seconds = time.perf_counter() - began
+        print(f"{title}: {seconds:.0f} s", flush=True)
+        lines += ["", f"## {title}", "", f"`sfumato {command}` ({seconds:.0f} s)", "", done.stdout.strip()]
+    (ROOT / "docs/digits.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.resources
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from sfumato.errors import SfumatoError, UsageError, one_of
-from sfumato.files import write_bytes
+from sfumato.errors import SfumatoError, one_of
 from sfumato.models.judge import JudgeNet
+from sfumato.models.weights import as_dtype
+from sfumato.tensors import read_tensors, write_tensors
+
+KIND = "judge"
 
 JUDGES = {"digits": "judge.safetensors"}
 """The judges that come with the package: name and file."""
@@ -82,13 +82,8 @@ def load_judge(name: str = "digits") -> Judge:
 
 def save_judge(path: Path, judge: Judge, dtype: torch.dtype = torch.float16) -> None:
     """Write a judge as safetensors, its floating tensors as `dtype`, with classes and facts in the header."""
-    tensors = {
-        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous().cpu()
-        for name, tensor in judge.network.state_dict().items()
-    }
-    network = {"kind": "judge", "classes": judge.classes}
-    header = {"format": "sfumato", "network": json.dumps(network), "facts": json.dumps(judge.facts)}
-    write_bytes(path, save(tensors, header))
+    header = {"kind": KIND, "classes": judge.classes, "facts": judge.facts}
+    write_tensors(path, as_dtype(judge.network.state_dict(), dtype), header)
 
 
 def read_judge(path: Path) -> Judge:
@@ -96,28 +91,14 @@ def read_judge(path: Path) -> Judge:
 
     Raises UsageError for a missing or foreign file, SfumatoError for a damaged one.
     """
-    if not path.is_file():
-        raise UsageError(f"no such judge: {path}")
+    state, header = read_tensors(path, KIND)
     try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
-        raise UsageError(f"{path} is not a whole safetensors file ({error})") from error
-    except OSError as error:
-        raise SfumatoError(f"cannot read {path}: {error}") from error
-    if header.get("format") != "sfumato":
-        raise UsageError(f"{path} has no sfumato header: it was not written by sfumato")
-    try:
-        config: dict[str, Any] = json.loads(header["network"])
-        facts: dict[str, Any] = json.loads(header["facts"])
-        if config.get("kind") != "judge":
-            raise UsageError(f"{path} holds a network that is not a judge")
-        classes = tuple(map(str, config["classes"]))
+        classes = tuple(map(str, header["classes"]))
+        facts: dict[str, Any] = header["facts"]
         network = JudgeNet(len(classes), state["head.weight"].shape[1])
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        network.load_state_dict(as_dtype(state, torch.float32))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise SfumatoError(f"{path} is damaged: {error}".splitlines()[0]) from error
+        raise SfumatoError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
     if not all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values()):
         raise SfumatoError(f"{path} is damaged: it has weights that are not finite numbers")
     return Judge(network, classes, facts)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
+from sfumato.errors import SfumatoError
 from sfumato.files import sha256, write_bytes, write_text
+from sfumato.tensors import pack, read_tensors
+
+KIND = "checkpoint"
 
 Groups = Mapping[str, Mapping[str, Tensor]]
 """Tensors by group (`network`, `ema`, `exp_avg`, `exp_avg_sq`) and name."""
@@ -34,9 +35,8 @@ def save_checkpoint(folder: Path, step: int, groups: Groups, facts: Mapping[str,
     A checkpoint counts only once its checksum is there, so a crash at any moment leaves the previous one valid.
     """
     path = folder / f"step-{step:08d}.safetensors"
-    flat = {f"{group}/{name}": t.contiguous().cpu() for group, state in groups.items() for name, t in state.items()}
-    header = {"format": "sfumato-checkpoint", "step": str(step), "facts": json.dumps(facts)}
-    data = save(flat, header)
+    flat = {f"{group}/{name}": tensor for group, state in groups.items() for name, tensor in state.items()}
+    data = pack(flat, {"kind": KIND, "step": step, "facts": facts})
     write_bytes(path, data)
     write_text(_checksum_path(path), f"{hashlib.sha256(data).hexdigest()}  {path.name}\n")
     for old in sorted(folder.glob("step-*.safetensors"))[:-keep]:
@@ -69,13 +69,12 @@ def _checksum_path(path: Path) -> Path:
 
 
 def _load(path: Path) -> Checkpoint | None:
-    groups: dict[str, dict[str, Tensor]] = {}
     try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            for key in file.keys():  # noqa: SIM118 (not a dict)
-                group, name = key.split("/", 1)
-                groups.setdefault(group, {})[name] = file.get_tensor(key)
-    except SafetensorError:
+        tensors, header = read_tensors(path, KIND)
+    except SfumatoError:
         return None
-    return Checkpoint(int(header["step"]), groups, json.loads(header["facts"]))
+    groups: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        group, name = key.split("/", 1)
+        groups.setdefault(group, {})[name] = tensor
+    return Checkpoint(header["step"], groups, header["facts"])

@@ -268,6 +268,12 @@ def test_bad_times_are_one_line(sfumato, tmp_path, tiny_model, drawing, t):
     one_line(sfumato("denoise", drawing, "--t", t, "--model", tiny_model, "-o", out), out, codes={2})
 
 
+def test_there_is_nothing_to_denoise_at_sigma_zero(sfumato, tmp_path, drawing):
+    out = tmp_path / "out"
+    done = sfumato("denoise", drawing, "--t", "0,0.5", "--model", "digits/denoiser", "-o", out)
+    one_line(done, out, codes={2}, names="has no noise at t 0")
+
+
 def test_a_mask_of_another_size_is_one_line(sfumato, tmp_path, tiny_model, drawing):
     other, out = tmp_path / "other.png", tmp_path / "out"
     Image.new("L", (14, 28)).save(other)

@@ -264,11 +264,14 @@ class Denoise(Job):
         return self.guided(self.prompt) if self.prompt is not None else Predict()
 
     def level(self, model: NetworkDenoiser) -> Level:
-        """The level of t. Raises UsageError when the model has none."""
+        """The level of t. Raises UsageError when the model has none, or when there is no noise at it."""
         try:
-            return model.schedule.level(self.t)
+            level = model.schedule.level(self.t)
         except ValueError as error:
             raise UsageError(f"model {model.name}: {error}") from error
+        if level.sigma == 0:
+            raise UsageError(f"model {model.name} has no noise at t {self.t:g}: nothing is to be denoised")
+        return level
 
     def path(self, model: NetworkDenoiser) -> Path:
         """From t down the strided schedule; at once to x₀ for one step; t alone where no model is asked."""

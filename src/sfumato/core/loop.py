@@ -56,7 +56,6 @@ class Step:
     """The estimate of the clean pictures that the step was taken with; None at the start and where a jump went up."""
 
 
-@torch.no_grad()
 def steps(
     denoiser: Denoiser,
     canvases: Sequence[Canvas],

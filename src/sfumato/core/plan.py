@@ -29,6 +29,7 @@ class Plan:
         """Rows of the batched forward."""
         return sum(len(rows) * len(queries) for _, rows, queries in self._groups)
 
+    @torch.no_grad()
     def estimate(
         self, denoiser: Denoiser, x: Float[Tensor, "b c h w"], level: Level, row_limit: int | None = None
     ) -> Estimate:

@@ -166,7 +166,7 @@ def _front(w: Workshop, numbers: dict[str, Any], took: float) -> Front:
         "34 times from 990 down to 0 is "
         f"{', '.join(f'{t:g}' for t in w.model.schedule.timesteps(w.size.course_steps)[:2])} … 0.",
         f"The digits that go in are {_data(w.data)}. Sentences about results are composed from what was measured; "
-        "“read” means by the judge, a separate classifier that never saw these pictures before.",
+        "“read” means by the judge, a classifier that is no part of the models.",
     ]
     for name in (MODEL, TIME_MODEL, DENOISER):
         known = training(name)
@@ -188,7 +188,7 @@ def _front(w: Workshop, numbers: dict[str, Any], took: float) -> Front:
 
 
 def _data(data: ImageData) -> str:
-    if data.name.startswith("mnist"):
+    if data.name == "mnist-test":
         return "from the test set of MNIST, which the models have not seen"
     if data.name.startswith("typeset"):
         return "typeset, drawn on this machine from fonts, because MNIST was not at hand"

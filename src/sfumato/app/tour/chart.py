@@ -10,7 +10,7 @@ from sfumato.app.tour.figures import Html, text
 
 Point = tuple[float, float]
 WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 58, 24, 12, 44
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ Html = NewType("Html", str)
 
 Verdict = Literal["", "right", "wrong"]
 
-GREYS = 32
+GREYS = 16
 """Levels of grey in an animation: noise does not compress, fewer levels do."""
 
 

@@ -15,9 +15,12 @@ def formula(line: str) -> Html:
     """A displayed formula.
 
     Letters are variables (a hat or bar over one stays over it), digits numbers, quoted words upright; `_` and `^` take
-    the next letter or `{group}`, `√{…}` a root, `frac{…}{…}` a fraction. Raises ValueError for anything unbalanced.
+    the next letter or `{group}`, `√{…}` a root, `frac{…}{…}` a fraction, `;` a comma and
+    a space. Raises ValueError for anything unbalanced.
     """
-    tokens = _TOKEN.findall(unicodedata.normalize("NFD", line).strip())
+    # Letters come apart from their accents; signs such as ≠ stay whole.
+    apart = (unicodedata.normalize("NFD", sign) if sign.isalpha() else sign for sign in line.strip())
+    tokens = _TOKEN.findall("".join(apart))
     body = _row(tokens)
     if tokens:
         raise ValueError(f"unbalanced formula: {line}")
@@ -61,6 +64,8 @@ def _atom(tokens: list[str]) -> str:
 
 
 def _leaf(token: str) -> str:
+    if token == ";":
+        return '<mo>,</mo><mspace width="1.6em"></mspace>'
     if token[0] == '"':
         return f"<mtext>{text(token[1:-1])}</mtext>"
     if token[0].isdigit():

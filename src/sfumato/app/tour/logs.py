@@ -28,7 +28,7 @@ class Training:
         steps = f"{self.about['steps']:,} steps".replace(",", "\u202f")
         if self.about["finished"]:
             return f"after {planned:g} epochs ({steps})"
-        return f"after {epochs:.3g} of {planned:g} epochs ({steps}); its training is not finished"
+        return f"after {epochs:.3g} of {planned:g} epochs ({steps}, training unfinished)"
 
     @property
     def command(self) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,29 +14,13 @@ from sfumato.app.jobs import AnyJob, Denoise, Generate
 from sfumato.app.pictures import Picture
 from sfumato.app.tour.figures import Row, Tile
 from sfumato.app.tour.page import Section, table
+from sfumato.app.tour.scores import METHODS, Method, Score, Scores, scores_of
 from sfumato.app.tour.workshop import Workshop, inputs, listing
-from sfumato.evaluation.denoising import one_step_table
-from sfumato.evaluation.samples import Sampling, share
+from sfumato.evaluation.samples import share
 
-Method = Literal["noised", "blur", "one-step", "iterative"]
-METHODS: tuple[Method, ...] = ("noised", "blur", "one-step", "iterative")
 NAMES = {"noised": "noised", "blur": "blurred", "one-step": "one step", "iterative": "iterative"}
 PHOTO = "5"
 """The digit that plays the photo."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """How close a method comes to the clean digits, on average, and how many of them the judge still reads."""
-
-    psnr: float
-    ssim: float
-    read: int
-    blur: float | None = None
-    """Of the blur: the width in pixels that is best at this level, which is the one measured."""
-
-
-Scores = dict[tuple[Method, int], Score]
 
 
 def denoising(w: Workshop) -> list[Section]:
@@ -46,7 +29,7 @@ def denoising(w: Workshop) -> list[Section]:
     photo = w.digit(PHOTO)
     jobs: list[AnyJob] = [Denoise(image=photo, t=t, method=m, **w.shared) for m in METHODS for t in times]
     made = dict(zip(itertools.product(METHODS, times), w.make(jobs), strict=True))
-    scores = _scores(w, times)
+    scores = scores_of(w, times)
     command = command_lines(jobs, inputs(photo))
     rows = {m: [_tile(made[m, t], m, t, w) for t in times] for m in METHODS}
     clean = Tile(photo.tensor(), f"the clean digit {PHOTO}", "clean")
@@ -66,13 +49,18 @@ def denoising(w: Workshop) -> list[Section]:
     ]
     sections = [
         section(
-            "A1.1", "A1.1-forward", [Row([clean, *rows["noised"]])], "A clean digit, and noised.", forward, ["noised"]
+            "A1.1",
+            "A1.1-forward",
+            [Row([clean, *rows["noised"]])],
+            "A clean digit, and noised. ✓ and ✗: whether the judge, a classifier, reads the digit.",
+            forward,
+            ["noised"],
         ),
         section(
             "A1.2",
             "A1.2-blur",
             [Row(rows["noised"], "noised"), Row(rows["blur"], "blurred")],
-            "Gaussian blur, σ = 1 pixel. ✓ and ✗: whether the judge, a classifier, reads the digit.",
+            "Gaussian blur, σ = 1 pixel.",
             [
                 _compared(scores, "blur", "noised", times, f"{many}; the best of many widths: {widths} pixels"),
                 _kept(scores, "blur", times, w.size.clean),
@@ -123,13 +111,14 @@ def _iterative(
     ]
     head = ["PSNR (SSIM) [read]", *(f"t = {t}" for t in times)]
     cells = [[NAMES[m], *(_cell(scores[m, t], w.size.clean) for t in times)] for m in METHODS]
-    caption = f"PSNR in dB and SSIM against the clean digit, {many}, the blur the best of many widths; in brackets how many the judge reads rightly."
+    caption = f"PSNR in dB and SSIM against the clean digit, {many}, the blur the best of many widths. "
+    caption += "In brackets how many the judge reads rightly."
     figures = (
         w.show("A1.4-chain", chain, f"Iterative denoising from t = {t}, every fifth step."),
         w.show(
             "A1.4-side-by-side",
             [Row(rows[m], NAMES[m]) for m in METHODS],
-            "All ways side by side. ✓ and ✗: whether the judge reads the digit.",
+            "All ways side by side.",
         ),
     )
     numbers: dict[str, Any] = {m: {str(t): vars(scores[m, t]) for t in times} for m in METHODS}
@@ -178,7 +167,7 @@ def guidance(w: Workshop) -> list[Section]:
         shown = pictures[:: w.size.per_class]
         read = w.readings(shown)
         tiles = [
-            Tile(p, f"asked for {c}, read as {r}", f"read {r}", "right" if r == c else "wrong")
+            Tile(p, f"asked for {c}, read as {r}", r, "right" if r == c else "wrong")
             for p, c, (r, _) in zip(shown, classes, read, strict=True)
         ]
         rows.append(Row(tiles, f"γ = {scale:g}"))
@@ -188,42 +177,26 @@ def guidance(w: Workshop) -> list[Section]:
     best = max(accuracies.values())
     sees = (
         f"The judge reads the digit that was asked for in {accuracies[first]:.0%} of the pictures without guidance "
-        f"(γ = {first:g}). At best, with γ = {listing([f'{g:g}' for g, a in accuracies.items() if a == best])}, it reads "
-        f"{share(round(best * n), n)} as asked.",
+        f"(γ = {first:g}). At best, with γ = {listing([f'{g:g}' for g, a in accuracies.items() if a == best])}, "
+        f"it reads {share(round(best * n), n)} as asked.",
         f"Pictures of the same digit differ by {variety[first]:.3f} at γ = {first:g} and by {variety[last]:.3f} at "
         f"γ = {last:g} (standard deviation of a pixel over seeds): "
         + ("guidance trades variety for typicality." if variety[last] < variety[first] else "no less varied here."),
     )
     caption = f"Samples read as asked, {w.size.steps} steps, and the mean standard deviation of a pixel over seeds."
-    figures = (w.show("A1.6-guidance", rows, "The digits 0 to 9 with the same seed, under more and more guidance."),)
+    figures = (
+        w.show(
+            "A1.6-guidance",
+            rows,
+            "The digits 0 to 9 with one seed, under more and more guidance, and what the judge reads.",
+        ),
+    )
     numbers = {
         f"{g:g}": {"accuracy": accuracies[g], "variety": variety[g], "samples": n, "steps": w.size.steps}
         for g in w.size.guidances
     }
     head = ["guidance", "read as asked", "variety"]
     return [Section("A1.6", figures, sees, tuple(commands), (table(head, cells, caption),), numbers)]
-
-
-def _scores(w: Workshop, times: list[int]) -> Scores:
-    """Every method at every time: closeness as `evaluation` measures it, and readings of the same pictures."""
-    clean, labels = w.clean(w.size.clean)
-    images = [Picture.of(x, f"test-{k}.png") for k, x in enumerate(clean)]
-    shared = w.shared
-    jobs: list[AnyJob] = [
-        Denoise(image=image, t=t, method=m, **{**shared, "seed": w.seed + k})
-        for m in METHODS
-        for t in times
-        for k, image in enumerate(images)
-    ]
-    made = w.make(jobs).reshape(len(METHODS), len(times), *clean.shape)
-    measured = one_step_table(w.model, clean, times, Sampling(w.size.course_steps), seed=w.seed)
-    out = {}
-    for j, (t, row) in enumerate(zip(times, measured, strict=True)):
-        assert row.iterative is not None
-        for i, (m, quality) in enumerate(zip(METHODS, (row.noisy, row.blur, row.one_step, row.iterative), strict=True)):
-            read = w.judged(made[i, j], labels).correct
-            out[m, t] = Score(quality.psnr, quality.ssim, read, row.blur_sigma if m == "blur" else None)
-    return out
 
 
 def _tile(x: Float[Tensor, "c h w"], method: Method, t: int, w: Workshop) -> Tile:

@@ -16,15 +16,15 @@ from sfumato.app.tour.figures import Html, Row, Tile, animation, frames
 from sfumato.app.tour.logs import Training, training
 from sfumato.app.tour.page import Section, table
 from sfumato.app.tour.workshop import DENOISER, MODEL, TIME_MODEL, Workshop, inputs, listing
-from sfumato.evaluation.denoising import DenoisingRow, PredictsX0, Quality, denoising_table
+from sfumato.evaluation.denoising import DenoisingRow, Quality, denoising_table
 from sfumato.evaluation.samples import share
 from sfumato.files import write_bytes
 
 SIGMAS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
 TRAINED = 0.5
 PHOTO = "5"
-FRAMES = 24
-ZOOM = 6
+FRAMES = 16
+ZOOM = 4
 
 
 def denoiser(w: Workshop) -> list[Section]:
@@ -146,7 +146,7 @@ def diffusion(w: Workshop) -> list[Section]:
     classes = w.model.classes
     scale = 5.0
     asked: list[AnyJob] = [
-        Generate(prompt=c, steps=w.size.chain_steps, guidance=scale, seed=w.seed + k) for c in classes for k in range(4)
+        Generate(prompt=c, steps=w.size.steps, guidance=scale, seed=w.seed + k) for c in classes for k in range(4)
     ]
     made = w.make(asked)
     wanted = [c for c in classes for _ in range(4)]
@@ -211,10 +211,7 @@ def motion(w: Workshop) -> list[Section]:
 def _without_noise(w: Workshop, x: Float[Tensor, "c h w"]) -> Float[Tensor, "c h w"]:
     """What the denoiser makes of a clean picture: its answer itself, as there is no noise to tell it by."""
     model = w.load(DENOISER, "float32")
-    asked: object = model
-    if not isinstance(asked, PredictsX0):
-        return x
-    return from_model(asked.x0(x[None], [None], model.schedule.level(0.0)), model)[0]
+    return from_model(model.x0(x[None], [None], model.schedule.level(0.0)), model)[0]
 
 
 def _at(rows: list[DenoisingRow], sigma: float) -> DenoisingRow:

@@ -63,14 +63,13 @@ def drawings(w: Workshop) -> list[Section]:
             commands.append(command_lines(jobs, inputs(image)))
             numbers[f"{name} {prompt or 'unconditional'}"] = [read for read, _ in w.readings(made)]
     lines = [
-        f"Asked for {prompt}, the {name.removeprefix('drawn-')} is read as one from "
-        + (listing([f"start {s}" for s in reads]) if reads else "no start")
+        f"Asked for {prompt}, the {name.removeprefix('drawn-')} is read as one from " + _starts(reads)
         for name, prompt in DRAWN_PROMPTS.items()
         for reads in [
             [s for s, r in zip(w.size.starts, numbers[f"{name} {prompt}"], strict=True) if r == prompt],
         ]
     ]
-    sees = ("A late start keeps the drawing, an early one only its coarse forms. " + "; ".join(lines) + ".",)
+    sees = ("A late start keeps the drawing, an early one only its coarse forms. " + ". ".join(lines) + ".",)
     figures = (w.show("A1.7.1-drawings", rows, "Drawings by an unsteady hand, drawn in the program."),)
     return [Section("A1.7.1", figures, sees, tuple(commands), (), numbers)]
 
@@ -130,8 +129,8 @@ def prompted(w: Workshop) -> list[Section]:
         still = [s for s, r in zip(w.size.starts, read, strict=True) if r == EDIT]
         lines.append(
             f"Asked for {prompt}, the {EDIT} becomes one from "
-            + (listing([f"start {s}" for s in turned]) if turned else "no start")
-            + (f", and stays a {EDIT} from {listing([f'start {s}' for s in still])}" if still else "")
+            + _starts(turned)
+            + (f", and stays a {EDIT} from {_starts(still)}" if still else "")
             + "."
         )
     figures = (w.show("A1.7.3-prompted", rows, f"A {EDIT} and what it is asked to become."),)
@@ -140,6 +139,11 @@ def prompted(w: Workshop) -> list[Section]:
 
 def _edits(w: Workshop, image: Picture, prompt: str | None) -> list[AnyJob]:
     return [Edit(image=image, prompt=prompt, begin=begin, **w.shared) for begin in w.size.starts]
+
+
+def _starts(starts: list[int]) -> str:
+    """`starts 1, 3 and 5`."""
+    return f"{'starts' if len(starts) > 1 else 'start'} {listing(starts)}" if starts else "no start"
 
 
 def _tiles(w: Workshop, made: Float[Tensor, "n c h w"], image: Picture, what: str, expected: str | None) -> list[Tile]:

@@ -16,7 +16,6 @@ from sfumato.app.tour.page import Section, table
 from sfumato.app.tour.workshop import Workshop
 from sfumato.core.views import parse_view
 from sfumato.evaluation.illusions import from_afar, seen
-from sfumato.evaluation.samples import share
 
 PAIRS = (
     ("6", "9", "rotate:180"),
@@ -49,8 +48,7 @@ HYBRIDS = (
 )
 """What is seen from afar, and from near."""
 TURNS = {"rotate:180": "rotate", "flip": "flip", "mirror": "mirror"}
-SIGMA = 2.0
-WIDTHS = (112, 56, 28, 14)
+WIDTHS = (56, 28, 14)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +91,7 @@ def anagrams(w: Workshop) -> list[Section]:
     for one in best[: w.size.best]:
         assert isinstance(one.job, Anagram)
         view = one.job.readings[1].view
-        rows.append(Row(_both(one, ("upright", view), TURNS[view]), f"{one.wanted[0]} and {one.wanted[1]}"))
+        rows.append(Row(_both(one, ("upright", view), TURNS[view]), " / ".join(one.wanted)))
     cells = [
         [" / ".join(one.wanted), _view(one), f"{_working(all_of_them, one)} of {w.size.tries}", f"{one.weakest:.0%}"]
         for one in best
@@ -113,11 +111,12 @@ def anagrams(w: Workshop) -> list[Section]:
 
 def hybrids(w: Workshop) -> list[Section]:
     """A1.9: several pairs from several seeds; the best are shown at sizes that shrink."""
+    sigma = w.model.defaults.hybrid_sigma
     jobs = [
         Hybrid(
             far=far,
             near=near,
-            sigma=SIGMA,
+            sigma=sigma,
             seed=w.seed + k,
             steps=w.size.steps,
             guidance=w.model.defaults.guidance,
@@ -126,7 +125,7 @@ def hybrids(w: Workshop) -> list[Section]:
         for k in range(w.size.tries)
     ]
     pictures = w.make(jobs)
-    all_of_them = _judged(w, jobs, pictures, from_afar(pictures, SIGMA), [(job.near, job.far) for job in jobs])
+    all_of_them = _judged(w, jobs, pictures, from_afar(pictures, sigma), [(job.near, job.far) for job in jobs])
     best = _best_of_each(all_of_them, w.size.tries)
     rows = []
     for one in best[: w.size.best]:
@@ -142,8 +141,9 @@ def hybrids(w: Workshop) -> list[Section]:
     works = sum(one.works for one in all_of_them)
     sees = (
         f"{works} of {len(jobs)} attempts are read as wanted in both ways: as they are, and blurred with the Gaussian "
-        f"of σ = {SIGMA:g} pixels that parted them, in full contrast, as an eye far away would see them. Shown is the best of "
-        f"{w.size.tries} of each of the {len(rows)} best pairs; to the right the same picture as it goes away.",
+        f"of σ = {sigma:g} pixels that parted them, in full contrast, as an eye far away would see them. "
+        f"Shown is the best of {w.size.tries} of each of the {len(rows)} best pairs; to the right the same picture "
+        "as it goes away.",
     )
     caption = "Attempts read as wanted from near and from afar, and the weaker reading's probability in the best one."
     figures = (w.show("A1.9-hybrids", rows, "Hybrids: as they are, blurred, and smaller and smaller."),)
@@ -189,7 +189,7 @@ def _paired(rows: Sequence[Row]) -> list[Row]:
     out = []
     for k in range(0, len(rows), 2):
         pair = rows[k : k + 2]
-        out.append(Row([tile for row in pair for tile in row.tiles], "; ".join(row.label for row in pair)))
+        out.append(Row([tile for row in pair for tile in row.tiles], ", ".join(row.label for row in pair)))
     return out
 
 

@@ -24,7 +24,7 @@ _ALL = (
         "The forward process",
         "Diffusion begins with destruction: a clean picture is faded and covered with Gaussian noise, a little or "
         "a lot. Everything that follows learns to undo this.",
-        "x_t = √{ᾱ_t} x_0 + √{1 − ᾱ_t} ε , ε ∼ N ( 0 , 1 )",
+        "x_t = √{ᾱ_t} x_0 + √{1 − ᾱ_t} ε ; ε ∼ N ( 0 , 1 )",
         "The noised picture at time t is the clean one, faded by √ᾱ, plus noise of standard deviation √(1−ᾱ).",
     ),
     Text(
@@ -48,8 +48,8 @@ _ALL = (
         "Iterative denoising",
         "Rather than to jump to the end, go a little way towards the estimate, look again, and go on. Each look is at "
         "a picture with less noise, so there is less to guess each time.",
-        "x_{t′} = frac{√{ᾱ_{t′}} β}{1 − ᾱ_t} x̂_0 + frac{√{α} ( 1 − ᾱ_{t′} )}{1 − ᾱ_t} x_t + v_σ , "
-        "α = frac{ᾱ_t}{ᾱ_{t′}} , β = 1 − α",
+        "x_{t′} = frac{√{ᾱ_{t′}} β}{1 − ᾱ_t} x̂_0 + frac{√{α} ( 1 − ᾱ_{t′} )}{1 − ᾱ_t} x_t + v_σ ; "
+        "α = frac{ᾱ_t}{ᾱ_{t′}} ; β = 1 − α",
         "The next picture, at the earlier time t′, is a weighted mean of the estimate and the present one, plus a "
         "little fresh noise v (none in the last step).",
     ),
@@ -57,7 +57,7 @@ _ALL = (
         "A1.5",
         "Sampling from pure noise",
         "Nothing says that there has to be a picture underneath. Started from noise alone, the same loop invents one.",
-        "x_T ∼ N ( 0 , 1 ) , x_T → x_{T−1} → … → x_0",
+        "x_T ∼ N ( 0 , 1 ) ; x_T → x_{T−1} → … → x_0",
         "Begin with white noise at the noisiest level, and denoise iteratively.",
     ),
     Text(
@@ -74,7 +74,7 @@ _ALL = (
         "Image to image (SDEdit)",
         "Noise a real picture part of the way and denoise it: the coarse forms remain, the rest is made anew. How much "
         "remains is the choice of the start: a small one is nearly pure noise, a large one nearly the picture.",
-        "x_{t_i} = √{ᾱ_{t_i}} x_0 + √{1 − ᾱ_{t_i}} ε , x_{t_i} → … → x̂_0",
+        "x_{t_i} = √{ᾱ_{t_i}} x_0 + √{1 − ᾱ_{t_i}} ε ; x_{t_i} → … → x̂_0",
         "Start at entry i of the list of times instead of at its beginning.",
     ),
     Text(
@@ -97,7 +97,7 @@ _ALL = (
         "A1.7.3",
         "Image to image with a prompt",
         "The coarse forms of one thing, the meaning of another: start from the picture, and guide towards a prompt.",
-        "ε̂ = ε_u + γ ( ε_{c} − ε_u ) , x_{t_i} → … → x̂_0",
+        "ε̂ = ε_u + γ ( ε_{c} − ε_u ) ; x_{t_i} → … → x̂_0",
         "As before, with a condition c under guidance.",
     ),
     Text(
@@ -137,7 +137,7 @@ _ALL = (
         "B1.3",
         "Noise it never saw",
         "The denoiser was trained on one amount of noise. What does it do with less, and with more?",
-        "x̂ = D_θ ( x + σ ε ) , σ ≠ 0.5",
+        "x̂ = D_θ ( x + σ ε ) ; σ ≠ 0.5",
         "The same network, other noise levels.",
     ),
     Text(
@@ -154,7 +154,7 @@ _ALL = (
         "A diffusion model: the class",
         "Told also which digit it is looking at, the network can be asked for one. One time in ten the class is "
         "hidden, so that it learns the unconditional estimate too, which guidance needs.",
-        'L = "E" ‖ ε_θ ( x_t , t , c ) − ε ‖^2 , c = 0 "one time in ten"',
+        'L = "E" ‖ ε_θ ( x_t , t , c ) − ε ‖^2 ; c = 0 "\u00a0one time in ten"',
         "The same loss, with the digit c as one-hot vector, or a vector of zeros.",
     ),
     Text(

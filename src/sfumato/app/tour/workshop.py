@@ -37,19 +37,19 @@ class TourSize:
     """Of rows that speak of entries of the strided list."""
     starts: tuple[int, ...] = (1, 3, 5, 7, 10, 20)
     """i_start of image-to-image."""
-    clean: int = 24
+    clean: int = 16
     """Test digits that denoising is measured on."""
     denoiser_clean: int = 100
     """Test digits that the one-step denoiser is measured on."""
-    per_class: int = 10
+    per_class: int = 8
     """Judged samples of each digit for each guidance."""
     guidances: tuple[float, ...] = (1.0, 2.0, 5.0, 7.0)
     shown: int = 10
     """Samples in a figure."""
-    fits: int = 12
+    fits: int = 6
     """Judged inpaintings of each kind."""
     pairs: int = 12
-    tries: int = 5
+    tries: int = 4
     """Seeds of each pair of an illusion."""
     best: int = 6
     """Illusions shown."""

@@ -1,4 +1,4 @@
-"""Put a training into the package: its averaged weights in half precision, its recipe, log and hashes.
+"""Put a training into the package: its averaged weights in half precision, recipe, log, hashes and samples.
 
     python tools/bundle.py RUN NAME       (NAME such as digits-class; RUN a run directory, finished or not)
 
@@ -13,13 +13,19 @@ from pathlib import Path
 
 import torch
 
+from sfumato.app.output import save_image
+from sfumato.app.training import sample_sheet
+from sfumato.backends.network import load_network
 from sfumato.files import sha256, write_text
 from sfumato.models.course_unet import CourseUNetConfig
 from sfumato.models.weights import load_weights, save_weights
 from sfumato.training.checkpoint import latest_checkpoint
+from sfumato.training.datasets import load_typeset
 from sfumato.training.run import RunDirectory
 
 FOLDER = Path(__file__).parent.parent / "src/sfumato/bundled"
+EPOCHS = {"denoiser": (1, 2, 3, 4, 5), "time": (1, 2, 3, 4, 5, 16, 17, 18, 19, 20), "class": (1, 5, 20)}
+"""Epochs after which the write-ups show samples."""
 LOG_LINES = 400
 """About as many lines of the log are kept: each the mean over a stretch of steps."""
 
@@ -68,6 +74,12 @@ def bundle(run: RunDirectory, name: str) -> None:
         "environment": environment,
     }
     write_text(FOLDER / f"{name}.json", json.dumps(about, indent=2) + "\n")
+    for epoch in EPOCHS[recipe.name]:
+        if run.epoch_file(epoch).is_file():
+            model = load_network(run.epoch_file(epoch), name)
+            # The denoiser's rows show clean digits too: drawn ones, for MNIST's are not ours to give away.
+            image = sample_sheet(model, recipe, load_typeset(10, "test", seed=1), zoom=1)
+            save_image(image, FOLDER / "epochs" / f"{name}-{epoch:03d}.png")
     print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, epoch {facts['epoch']:g} of {recipe.epochs}")
 
 

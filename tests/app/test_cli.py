@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, PngImagePlugin
 
 FEW = ("--steps", "3")
@@ -268,10 +269,21 @@ def test_bad_times_are_one_line(sfumato, tmp_path, tiny_model, drawing, t):
     one_line(sfumato("denoise", drawing, "--t", t, "--model", tiny_model, "-o", out), out, codes={2})
 
 
-def test_there_is_nothing_to_denoise_at_sigma_zero(sfumato, tmp_path, drawing):
+def test_a_denoiser_is_asked_about_no_noise_at_all(sfumato, tmp_path, drawing):
     out = tmp_path / "out"
-    done = sfumato("denoise", drawing, "--t", "0,0.5", "--model", "digits/denoiser", "-o", out)
-    one_line(done, out, codes={2}, names="has no noise at t 0")
+    done = sfumato("denoise", drawing, "--t", "0", "--model", "digits/denoiser", "-o", out)
+    assert done.code == 0, done.err
+    (path,) = out.glob("denoise-one-step-*")
+    import sfumato as sf
+    from sfumato.images import to_tensor
+
+    model = sf.load("digits/denoiser")
+    x = to_tensor(load(drawing), None, 1)[None]
+    with torch.no_grad():
+        expected = model.x0(x, [None], model.schedule.level(0.0)).clamp(0, 1)
+    assert (to_tensor(load(path), None, 1) - expected[0]).abs().max() <= 1 / 255
+    (noised,) = out.glob("denoise-noised-*")
+    assert np.array_equal(np.asarray(load(noised)), np.asarray(load(drawing)))
 
 
 def test_a_mask_of_another_size_is_one_line(sfumato, tmp_path, tiny_model, drawing):

@@ -11,6 +11,7 @@ from sfumato.backends.oracle import GaussianMixture
 from sfumato.core.estimates import Estimate, Predict
 from sfumato.core.levels import CLEAN
 from sfumato.core.loop import Canvas, FromImage, sample
+from sfumato.core.pixels import from_unit, to_unit
 from sfumato.core.predictions import Prediction
 from sfumato.core.samplers import DDIM
 from sfumato.core.schedules import Additive, Discrete, linear
@@ -22,7 +23,7 @@ from sfumato.evaluation.denoising import (
     one_step_table,
 )
 from sfumato.evaluation.metrics import psnr
-from sfumato.evaluation.samples import Sampling, from_unit, to_unit
+from sfumato.evaluation.samples import Sampling
 from sfumato.models.course_unet import CourseUNet, CourseUNetConfig
 
 STD = 0.08

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sfumato.backends.oracle import GaussianMixture
 from sfumato.core.estimates import Predict, guided
+from sfumato.core.pixels import from_unit, to_unit
 from sfumato.core.samplers import DDIM
 from sfumato.core.schedules import linear
 from sfumato.errors import UsageError
@@ -18,13 +19,11 @@ from sfumato.evaluation.samples import (
     JudgedSamples,
     RecognisedSamples,
     Sampling,
-    from_unit,
     judged,
     markdown_table,
     recognised,
     sample_classes,
     sample_trees,
-    to_unit,
     wilson_interval,
 )
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.app.jobs import from_model
 from sfumato.app.run import ROW_LIMIT
 from sfumato.backends.network import NetworkDenoiser
 from sfumato.core.constraints import Inpaint
 from sfumato.core.estimates import Node
 from sfumato.core.loop import Canvas, FromImage, Step
 from sfumato.core.loop import steps as walk
+from sfumato.core.pixels import to_unit
 from sfumato.core.samplers import SAMPLERS, Sampler
 from sfumato.core.schedules import strided
 from sfumato.errors import UsageError, one_of
@@ -72,4 +72,4 @@ def sample(
     """One picture for each seed, values in [0, 1]: the end of `trace`, which says what the arguments are."""
     told = trace(model, estimate, seeds=seeds, steps=steps, sampler=sampler, image=image, start=start, mask=mask)
     (last,) = deque(told, maxlen=1)
-    return from_model(last.x, model)
+    return to_unit(last.x, model)

@@ -18,7 +18,8 @@ from jaxtyping import Float
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
-from sfumato.app.jobs import SCHEMA, AnyJob
+from sfumato.app.job import SCHEMA
+from sfumato.app.jobs import AnyJob
 from sfumato.app.run import Result
 from sfumato.errors import SfumatoError, UsageError
 from sfumato.files import atomic, write_bytes

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.app.jobs import AnyJob, from_model
+from sfumato.app.jobs import AnyJob
 from sfumato.backends.network import NetworkDenoiser
 from sfumato.core.loop import Canvas, Step, steps
+from sfumato.core.pixels import to_unit
 from sfumato.core.samplers import Sampler
 from sfumato.core.schedules import Path
 
@@ -46,7 +47,7 @@ class Batch:
     def results(self, last: Step) -> list[Result]:
         """The finished pictures, from the last step."""
         finished = [job.finish(x) for job, x in zip(self.jobs, last.x, strict=True)]
-        return [Result(job, self.model, from_model(x, self.model)) for job, x in zip(self.jobs, finished, strict=True)]
+        return [Result(job, self.model, to_unit(x, self.model)) for job, x in zip(self.jobs, finished, strict=True)]
 
 
 def make_batches(jobs: Sequence[AnyJob], load: Loader) -> list[Batch]:

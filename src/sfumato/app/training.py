@@ -13,13 +13,13 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from sfumato.app.jobs import from_model
 from sfumato.app.output import save_image, sheet
 from sfumato.backends.network import NetworkDenoiser
 from sfumato.core.estimates import guided
 from sfumato.core.filters import LowPass
 from sfumato.core.levels import CLEAN
 from sfumato.core.loop import Canvas, FromImage, sample
+from sfumato.core.pixels import to_unit
 from sfumato.core.schedules import Additive, strided
 from sfumato.errors import UsageError
 from sfumato.files import write_bytes
@@ -66,17 +66,22 @@ def follow(run: RunDirectory, trainer: Trainer, *, stop: Callable[[], bool], qui
 
 
 def sheet_of(trainer: Trainer) -> Image.Image:
-    """Samples of the averaged weights as one picture: clean, noisy and denoised rows for a one-step denoiser."""
-    recipe, schedule = trainer.recipe, trainer.objective.schedule
-    model = NetworkDenoiser(recipe.name, trainer.average_network(), schedule, recipe.prediction)
-    if isinstance(schedule, Additive):
-        return sheet(denoised_rows(model, trainer.data, max(schedule.sigmas)), columns=10)
-    steps = min(recipe.sample_steps, recipe.timesteps)
+    """Samples of a trainer's averaged weights."""
+    recipe = trainer.recipe
+    model = NetworkDenoiser(recipe.name, trainer.average_network(), trainer.objective.schedule, recipe.prediction)
+    return sample_sheet(model, recipe, trainer.data)
+
+
+def sample_sheet(model: NetworkDenoiser, recipe: Recipe, data: ImageData, zoom: int | None = None) -> Image.Image:
+    """Samples with the recipe's steps and guidance; of a one-step denoiser clean, noisy and denoised rows of `data`."""
+    if isinstance(model.schedule, Additive):
+        return sheet(denoised_rows(model, data, max(model.schedule.sigmas)), columns=10, zoom=zoom)
+    steps = min(recipe.sample_steps, model.most_steps)
     names = model.classes or (None,)
     trees = [guided(names[k % len(names)], scale=recipe.guidance) for k in range(SAMPLES)]
     canvases = [Canvas(tree, seed) for seed, tree in enumerate(trees)]
-    pictures = sample(model, canvases, strided(schedule, steps), row_limit=64)
-    return sheet(from_model(pictures, model), columns=10)
+    pictures = sample(model, canvases, strided(model.schedule, steps), row_limit=64)
+    return sheet(to_unit(pictures, model), columns=10, zoom=zoom)
 
 
 def denoised_rows(model: NetworkDenoiser, data: ImageData, sigma: float, n: int = 10) -> Float[Tensor, "m c h w"]:

@@ -16,10 +16,11 @@ from sfumato.core.filters import LowPass
 from sfumato.core.levels import Level, diffuse, x0_from_eps
 from sfumato.core.loop import Canvas, FromImage, sample
 from sfumato.core.noise import ImageNoise
+from sfumato.core.pixels import from_unit, to_unit
 from sfumato.core.schedules import Path
 from sfumato.errors import UsageError
 from sfumato.evaluation.metrics import psnr, ssim
-from sfumato.evaluation.samples import Sampling, from_unit, markdown_table, to_unit
+from sfumato.evaluation.samples import Sampling, markdown_table
 
 BLURS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0)
 """Standard deviations in pixels that the blur is chosen from; 0 is no blur."""

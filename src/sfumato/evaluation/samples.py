@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sfumato.core.estimates import Denoiser, Node, guided
 from sfumato.core.loop import Canvas, Step, steps
+from sfumato.core.pixels import to_unit
 from sfumato.core.samplers import DDPM, Sampler
 from sfumato.core.schedules import Path, strided
 from sfumato.errors import UsageError, one_of
@@ -66,18 +67,6 @@ class Sampling:
             return strided(model.schedule, self.steps, last_step=self.last_step)
         except ValueError as error:
             raise UsageError(str(error)) from error
-
-
-def to_unit(x: Float[Tensor, "b c h w"], model: Denoiser) -> Float[Tensor, "b c h w"]:
-    """Pictures in the model's pixel range as values in [0, 1] on the CPU, those outside cut off."""
-    low, high = model.pixel_range
-    return ((x.float().cpu() - low) / (high - low)).clamp(0, 1)
-
-
-def from_unit(x: Float[Tensor, "b c h w"], model: Denoiser) -> Float[Tensor, "b c h w"]:
-    """Pictures in [0, 1] as values in the model's pixel range on its device."""
-    low, high = model.pixel_range
-    return (low + (high - low) * x.float()).to(model.device)
 
 
 def sample_trees(

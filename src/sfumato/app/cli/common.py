@@ -81,7 +81,8 @@ class Sampling(Output):
 
         `steps` is the command's own default.
         """
-        from sfumato.app.jobs import Job, parse_job
+        from sfumato.app.job import Job
+        from sfumato.app.jobs import parse_job
 
         given = {name: getattr(self, name) for name in Job.model_fields if hasattr(self, name)}
         defaults = self.loaded.defaults

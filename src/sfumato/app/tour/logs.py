@@ -6,10 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from PIL import Image
+
 from sfumato.app.command import train_command
 from sfumato.app.tour.chart import Series, chart, smoothed
 from sfumato.app.tour.figures import Html
 from sfumato.backends.registry import bundled_models
+from sfumato.images import read_image
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,13 @@ class Training:
             f"The loss falls from {first:.3g} to {last:.3g} {self.progress}, with batches of {recipe['batch_size']}, "
             f"width D = {recipe['width']}, and Adam at {recipe['lr']:g}."
         )
+
+
+def epoch_sheets(name: str) -> dict[int, Image.Image]:
+    """Samples that the training of a bundled model left after its epochs, as far as they are in the package."""
+    path = bundled_models()[name].path
+    found = sorted((path.parent / "epochs").glob(f"{path.stem}-*.png"))
+    return {int(file.stem.rpartition("-")[2]): read_image(file) for file in found}
 
 
 def training(name: str) -> Training | None:

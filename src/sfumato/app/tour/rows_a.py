@@ -19,7 +19,7 @@ from sfumato.app.tour.workshop import Workshop, inputs, listing
 from sfumato.evaluation.samples import share
 
 NAMES = {"noised": "noised", "blur": "blurred", "one-step": "one step", "iterative": "iterative"}
-PHOTO = "5"
+PHOTO = "2"
 """The digit that plays the photo."""
 
 

@@ -9,20 +9,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.app.command import command_lines
-from sfumato.app.jobs import AnyJob, Denoise, Generate, from_model
+from sfumato.app.jobs import AnyJob, Denoise, Generate
 from sfumato.app.output import gif_bytes
 from sfumato.app.tour.chart import Series, chart
 from sfumato.app.tour.figures import Html, Row, Tile, animation, frames
-from sfumato.app.tour.logs import Training, training
+from sfumato.app.tour.logs import Training, epoch_sheets, training
 from sfumato.app.tour.page import Section, table
 from sfumato.app.tour.workshop import DENOISER, MODEL, TIME_MODEL, Workshop, inputs, listing
+from sfumato.core.pixels import to_unit
 from sfumato.evaluation.denoising import DenoisingRow, Quality, denoising_table
 from sfumato.evaluation.samples import share
 from sfumato.files import write_bytes
 
 SIGMAS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
 TRAINED = 0.5
-PHOTO = "5"
+PHOTO = "2"
 FRAMES = 16
 ZOOM = 4
 
@@ -113,6 +114,7 @@ def _training_denoiser(w: Workshop) -> Section:
     ]
     before, after = (w.judged(part, labels).correct for part in (made[: len(clean)], made[len(clean) :]))
     figures = [*_curve(known), w.show("B1.2-rows", rows, f"Test digits at σ = {TRAINED:g}{_when(known)}.")]
+    figures += _epochs(w, "B1.2", DENOISER, "clean, noisy and denoised")
     sees = [known.sees()] if known else []
     sees.append(f"Of the {len(labels)} digits below the curve the judge reads {before} noisy and {after} denoised.")
     return Section("B1.2", tuple(figures), tuple(sees), _train(known), (), _facts(known))
@@ -132,7 +134,11 @@ def diffusion(w: Workshop) -> list[Section]:
     rows = [Row(tiles[k : k + w.size.shown]) for k in range(0, len(tiles), w.size.shown)]
     time = Section(
         "B2.1",
-        (*_curve(known), w.show("B2.1-samples", rows, f"Samples of the time-conditioned model{_when(known)}.")),
+        (
+            *_curve(known),
+            w.show("B2.1-samples", rows, f"Samples of the time-conditioned model{_when(known)}."),
+            *_epochs(w, "B2.1", TIME_MODEL, "samples"),
+        ),
         (
             *([known.sees()] if known else []),
             f"Which digit comes is left to chance. The judge takes {sure} of {len(tiles)} for a digit beyond 90 %, and "
@@ -160,6 +166,7 @@ def diffusion(w: Workshop) -> list[Section]:
         (
             *_curve(known),
             w.show("B2.4-samples", shown, f"Four of each digit at γ = {scale:g}{_when(known)}."),
+            *_epochs(w, "B2.4", MODEL, "the digits in turn"),
         ),
         (*([known.sees()] if known else []), f"The judge reads {share(hits, len(wanted))} as the digit asked for."),
         (*_train(known), command_lines(asked)),
@@ -167,6 +174,14 @@ def diffusion(w: Workshop) -> list[Section]:
         {**_facts(known), "samples": len(wanted), "read_as_asked": hits / len(wanted), "guidance": scale},
     )
     return [time, conditional]
+
+
+def _epochs(w: Workshop, row: str, name: str, what: str) -> list[Html]:
+    """What the training showed after its epochs: the same seeds each time, so that one sees it learn."""
+    return [
+        w.show_sheet(f"{row}-epoch-{epoch:03d}", image, f"{what} after epoch {epoch}", f"Epoch {epoch}: {what}.", 480)
+        for epoch, image in epoch_sheets(name).items()
+    ]
 
 
 def motion(w: Workshop) -> list[Section]:
@@ -192,7 +207,7 @@ def motion(w: Workshop) -> list[Section]:
         kept = w.watch(
             jobs, lambda step: step.index % max(1, -(-step.total // FRAMES)) == 0 or step.index == step.total
         )
-        grids = [from_model(step.x, w.model) for step in kept]
+        grids = [to_unit(step.x, w.model) for step in kept]
         write_bytes(w.folder / "pictures" / f"B3-{name}.gif", gif_bytes(frames(grids, 5, ZOOM)))
         small = gif_bytes(frames(grids, 5, 1))
         alt = f"{len(jobs)} pictures turn from noise into digits in {len(kept)} frames"
@@ -211,7 +226,7 @@ def motion(w: Workshop) -> list[Section]:
 def _without_noise(w: Workshop, x: Float[Tensor, "c h w"]) -> Float[Tensor, "c h w"]:
     """What the denoiser makes of a clean picture: its answer itself, as there is no noise to tell it by."""
     model = w.load(DENOISER, "float32")
-    return from_model(model.x0(x[None], [None], model.schedule.level(0.0)), model)[0]
+    return to_unit(model.x0(x[None], [None], model.schedule.level(0.0)), model)[0]
 
 
 def _at(rows: list[DenoisingRow], sigma: float) -> DenoisingRow:

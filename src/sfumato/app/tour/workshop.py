@@ -12,13 +12,14 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from sfumato.app.jobs import AnyJob, from_model
+from sfumato.app.jobs import AnyJob
 from sfumato.app.output import save_image
 from sfumato.app.pictures import Picture
 from sfumato.app.run import Loader, make_batches, run
 from sfumato.app.tour.figures import Html, Row, disk_sheet, figure, picture
 from sfumato.backends.network import NetworkDenoiser
 from sfumato.core.loop import Step
+from sfumato.core.pixels import to_unit
 from sfumato.evaluation.judge import Judge
 from sfumato.evaluation.samples import JudgedSamples, judged
 from sfumato.images import to_image
@@ -112,7 +113,7 @@ class Workshop:
 
     def pictures(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Canvases in the middle of the loop as pictures with values in [0, 1]."""
-        return from_model(x, self.model)
+        return to_unit(x, self.model)
 
     def input(self, x: Float[Tensor, "c h w"], name: str) -> Picture:
         """A picture that goes into jobs, also written to `inputs`, so that commands find it."""

@@ -102,7 +102,7 @@ def draw_loss(run: RunDirectory) -> None:
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
-    rows = run.metrics()
+    rows, recipe = run.metrics(), run.recipe()
     if len(rows) < 2:
         return
     steps, losses = [row["step"] for row in rows], [row["loss"] for row in rows]
@@ -112,7 +112,7 @@ def draw_loss(run: RunDirectory) -> None:
     smooth = max(1.0, len(losses) / 100)
     line = LowPass(smooth)(torch.tensor(losses)[None, None, None].expand(1, 1, 2, -1))[0, 0, 0]
     axes.plot(steps, line.tolist(), color="tab:blue")
-    axes.set(xlabel="step", ylabel="loss", yscale="log", title=run.recipe().summary)
+    axes.set(xlabel="step", ylabel="loss", yscale="log", title=f"recipe {recipe.name} on {Path(recipe.data).name}")
     axes.grid(alpha=0.3)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
@@ -157,7 +157,7 @@ def _bar(trainer: Trainer, *, silent: bool) -> Iterator[Callable[[Progress], Non
 
         def show(progress: Progress) -> None:
             nonlocal mean
-            mean = progress.loss if mean == 0 else 0.98 * mean + 0.02 * progress.loss
+            mean = progress.loss if mean == 0 else 0.9 * mean + 0.1 * progress.loss
             bar.update(task, completed=progress.step, epoch=progress.epoch, loss=mean)
             if console.is_terminal:
                 return

@@ -185,37 +185,12 @@ class Filtered(Node):
 
 
 @dataclass(frozen=True)
-class Clipped(Node):
-    """The estimate whose x̂₀ is clipped to the pixel range [low, high] (static thresholding)."""
-
-    node: Node
-    low: float
-    high: float
-
-    def queries(self) -> tuple[Query, ...]:
-        """Those of the node."""
-        return self.node.queries()
-
-    def combine(self, x: Float[Tensor, "b c h w"], level: Level, answers: Answers) -> Estimate:
-        """The noise that the clipped x̂₀ implies."""
-        inner = self.node.combine(x, level, answers)
-        x0 = x0_from_eps(x, inner.eps, level).clamp(self.low, self.high)
-        return Estimate(eps_from_x0(x, x0, level), inner.variance)
-
-
-@dataclass(frozen=True)
-class DynamicallyThresholded(Node):
-    """Dynamic thresholding (Saharia et al. 2022, section 2.3): x̂₀ clipped to ±s and divided by s, image by image.
-
-    s is the `quantile` of |x̂₀|, no less than 1 and no more than `largest`; x̂₀ is measured in units where the pixel
-    range [low, high] is [−1, 1].
-    """
+class Thresholded(Node):
+    """An estimate whose x̂₀ is brought into the pixel range [low, high]."""
 
     node: Node
     low: float = -1.0
     high: float = 1.0
-    quantile: float = 0.95
-    largest: float = 1.5
 
     def queries(self) -> tuple[Query, ...]:
         """Those of the node."""
@@ -224,11 +199,40 @@ class DynamicallyThresholded(Node):
     def combine(self, x: Float[Tensor, "b c h w"], level: Level, answers: Answers) -> Estimate:
         """The noise that the thresholded x̂₀ implies."""
         inner = self.node.combine(x, level, answers)
-        middle, radius = (self.high + self.low) / 2, (self.high - self.low) / 2
-        unit = (x0_from_eps(x, inner.eps, level) - middle) / radius
-        s = torch.quantile(unit.abs().flatten(1), self.quantile, dim=1).clamp(1, self.largest)[:, None, None, None]
-        x0 = middle + radius * (unit.clamp(-s, s) / s)
+        x0 = self.threshold(x0_from_eps(x, inner.eps, level))
         return Estimate(eps_from_x0(x, x0, level), inner.variance)
+
+    @abstractmethod
+    def threshold(self, x0: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The estimate of the clean pictures, inside the range."""
+
+
+@dataclass(frozen=True)
+class Clipped(Thresholded):
+    """Static thresholding: x̂₀ clipped to the range."""
+
+    def threshold(self, x0: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Values outside are cut off."""
+        return x0.clamp(self.low, self.high)
+
+
+@dataclass(frozen=True)
+class DynamicallyThresholded(Thresholded):
+    """Dynamic thresholding (Saharia et al. 2022, section 2.3): x̂₀ clipped to ±s and divided by s, image by image.
+
+    s is the `quantile` of |x̂₀|, no less than 1 and no more than `largest`; x̂₀ is measured in units where the pixel
+    range is [−1, 1].
+    """
+
+    quantile: float = 0.95
+    largest: float = 1.5
+
+    def threshold(self, x0: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Values are scaled down where many are outside."""
+        middle, radius = (self.high + self.low) / 2, (self.high - self.low) / 2
+        unit = (x0 - middle) / radius
+        s = torch.quantile(unit.abs().flatten(1), self.quantile, dim=1).clamp(1, self.largest)[:, None, None, None]
+        return middle + radius * (unit.clamp(-s, s) / s)
 
 
 def _unique(*nodes: Node) -> tuple[Query, ...]:

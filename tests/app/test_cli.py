@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin
 
 FEW = ("--steps", "3")
 
@@ -70,6 +70,16 @@ def test_edit_makes_one_picture_a_start(sfumato, tiny_model, tmp_path, drawing):
     done = sfumato("edit", drawing, "--prompt", "0", "--start", "1,3,5", "--steps", 7, "--model", tiny_model, "-o", out)
     assert done.code == 0, done.err
     assert len(pictures(out)) == 3
+
+
+def test_a_dark_drawing_on_light_paper_can_be_inverted(sfumato, tiny_model, tmp_path, drawing):
+    paper = tmp_path / "paper.png"
+    ImageOps.invert(load(drawing)).save(paper)
+    common = ("--start", "1", "--steps", "3", "--model", tiny_model)
+    sfumato("edit", drawing, *common, "-o", tmp_path / "a")
+    sfumato("edit", paper, "--invert", *common, "-o", tmp_path / "b")
+    (a,), (b,) = pictures(tmp_path / "a"), pictures(tmp_path / "b")
+    assert np.array_equal(np.asarray(load(a)), np.asarray(load(b)))
 
 
 def test_denoise_shows_every_way_side_by_side(sfumato, tiny_model, tmp_path, drawing):

@@ -72,7 +72,7 @@ class Edit(Job):
     @property
     def title(self) -> str:
         """What is made of what, and from where."""
-        return f"{self.image.name} to {self.prompt or 'anything'} from start {self.begin}"
+        return f"{self.image.title} to {self.prompt or 'anything'} from start {self.begin}"
 
 
 class Inpaint(Job):
@@ -102,7 +102,7 @@ class Inpaint(Job):
     @property
     def title(self) -> str:
         """What is inpainted with what."""
-        return f"{self.image.name} with {self.prompt or 'anything'}"
+        return f"{self.image.title} with {self.prompt or 'anything'}"
 
 
 class Reading(BaseModel):
@@ -196,7 +196,7 @@ class Denoise(Job):
     @property
     def title(self) -> str:
         """The way, and from where."""
-        return f"{self.method} {self.image.name} at t {self.t:g}"
+        return f"{self.method} {self.image.title} at t {self.t:g}"
 
 
 AnyJob = Annotated[Generate | Edit | Inpaint | Anagram | Hybrid | Denoise, Field(discriminator="kind")]

@@ -38,6 +38,11 @@ class Picture(BaseModel):
         return to_tensor(image, None, 1 if image.mode == "L" else 3)
 
     @property
+    def title(self) -> str:
+        """The name without its suffix."""
+        return Path(self.name).stem
+
+    @property
     def sha256(self) -> str:
         """Of the PNG's bytes."""
         return hashlib.sha256(base64.b64decode(self.png)).hexdigest()
@@ -50,10 +55,14 @@ class Picture(BaseModel):
         return cls(name=name, png=base64.b64encode(buffer.getvalue()).decode())
 
 
-def read_picture(path: Path, shape: tuple[int, int, int], background: float = 0.0) -> Picture:
-    """A picture file, fitted to a model's (channels, height, width). Raises UsageError for anything but a picture."""
+def read_picture(path: Path, shape: tuple[int, int, int], *, invert: bool = False) -> Picture:
+    """A picture file, fitted to a model's (channels, height, width), a negative of it with `invert`.
+
+    What is transparent becomes black, on either. Raises UsageError for anything but a picture.
+    """
     channels, height, width = shape
-    return Picture.of(to_tensor(read_image(path), (height, width), channels, background), path.name)
+    x = to_tensor(read_image(path), (height, width), channels, background=1.0 if invert else 0.0)
+    return Picture.of(1 - x if invert else x, path.name)
 
 
 def read_mask(path: Path, image: Path, shape: tuple[int, int, int]) -> Picture:

@@ -14,6 +14,7 @@ COURSE_STEPS = 34
 """Levels of the strided schedule of the course: 990, 960, …, 0 of 1000, that its i_start counts in."""
 
 Image = Annotated[Path, typer.Argument(help="A PNG, JPEG, WebP or GIF file.")]
+Invert = Annotated[bool, typer.Option("--invert", help="Take the negative: for dark drawings on light paper.")]
 Prompt = Annotated[str | None, typer.Option("--prompt", help="A class of the model, such as 3; nothing without.")]
 
 
@@ -38,13 +39,14 @@ def edit(
     image: Image,
     prompt: Prompt = None,
     start: Annotated[str, typer.Option("--start", help="Entries of the schedule to begin at.")] = "1,3,5,7,10,20",
+    invert: Invert = False,
     *,
     options: Sampling,
 ) -> None:
     """Noise a picture and denoise it again (SDEdit), from several starts: a small start changes more."""
     from sfumato.app.pictures import read_picture
 
-    picture = read_picture(image, options.loaded.shape)
+    picture = read_picture(image, options.loaded.shape, invert=invert)
     starts = _numbers(start, "--start", int)
     variants = [{"image": picture, "prompt": prompt, "begin": begin} for begin in starts]
     columns = options.count if options.count > 1 else len(starts)
@@ -56,13 +58,14 @@ def denoise(
     t: Annotated[str, typer.Option("--t", help="Times to noise the picture to.")] = "75,150,225",
     prompt: Prompt = None,
     sigma: Annotated[float, typer.Option("--sigma", help="Of the Gaussian blur, in pixels.")] = 1.0,
+    invert: Invert = False,
     *,
     options: Sampling,
 ) -> None:
     """Noise a picture, and clean it by blur, in one step and iteratively, side by side."""
     from sfumato.app.pictures import read_picture
 
-    picture = read_picture(image, options.loaded.shape)
+    picture = read_picture(image, options.loaded.shape, invert=invert)
     methods = ["noised", "blur", "one-step"]
     if options.loaded.most_steps > 1:  # a one-step denoiser has nothing to iterate on
         methods.append("iterative")
@@ -79,6 +82,7 @@ def inpaint(
     prompt: Prompt = None,
     resample: Annotated[int, typer.Option("--resample", min=1, help="RePaint: walks of each stretch.")] = 1,
     jump: Annotated[int, typer.Option("--jump", min=1, help="RePaint: steps in a stretch.")] = 5,
+    invert: Invert = False,
     *,
     options: Sampling,
 ) -> None:
@@ -86,7 +90,7 @@ def inpaint(
     from sfumato.app.pictures import read_mask, read_picture
 
     variant = {
-        "image": read_picture(image, options.loaded.shape),
+        "image": read_picture(image, options.loaded.shape, invert=invert),
         "mask": read_mask(mask, image, options.loaded.shape),
         "prompt": prompt,
         "resample": resample,

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from sfumato.app.output import save_image
-from sfumato.app.training import sample_sheet
+from sfumato.app.training import draw_loss, sample_sheet
 from sfumato.backends.network import load_network
 from sfumato.files import sha256, write_text
 from sfumato.models.course_unet import CourseUNetConfig
@@ -31,7 +31,7 @@ LOG_LINES = 400
 
 
 def bundle(run: RunDirectory, name: str) -> None:
-    """Write NAME.safetensors, NAME.json and NAME.log.jsonl into the package."""
+    """Write NAME.safetensors, .json, .log.jsonl and .loss.png into the package, and samples after epochs."""
     recipe = run.recipe()
     checkpoint = latest_checkpoint(run.checkpoints)
     if checkpoint is None:
@@ -63,6 +63,7 @@ def bundle(run: RunDirectory, name: str) -> None:
         mean = sum(row["loss"] for row in part) / len(part)
         log.append({**part[-1], "loss": round(mean, 6)})
     write_text(FOLDER / f"{name}.log.jsonl", "".join(json.dumps(row) + "\n" for row in log))
+    draw_loss(FOLDER / f"{name}.loss.png", log, f"recipe {recipe.name} on mnist")
     about = {
         "sha256": sha256(path),
         "steps": facts["step"],

@@ -246,7 +246,7 @@ def test_kill_9_at_random_moments_changes_nothing(tmp_path):
         # Wait until it has got somewhere, then for a random moment.
         while process.poll() is None and not any(p.name > str(before) for p in checkpoints.glob("step-*")):
             time.sleep(0.005)
-        time.sleep(moments.uniform(0, 0.4))
+        time.sleep(moments.uniform(0, 0.15))
         if process.poll() is not None:
             break
         process.send_signal(signal.SIGKILL)

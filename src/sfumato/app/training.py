@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -62,7 +63,9 @@ def follow(run: RunDirectory, trainer: Trainer, *, stop: Callable[[], bool], qui
                 wanted = trainer.recipe.sample_epochs
                 if not wanted or progress.epoch in wanted or progress.step == trainer.total_steps:
                     save_image(sheet_of(trainer), run.sample_file(progress.epoch))
-                draw_loss(run)
+                recipe = trainer.recipe
+                title = f"recipe {recipe.name} on {Path(recipe.data).name}"
+                draw_loss(run.path / "loss.png", run.metrics(), title)
 
 
 def sheet_of(trainer: Trainer) -> Image.Image:
@@ -93,8 +96,8 @@ def denoised_rows(model: NetworkDenoiser, data: ImageData, sigma: float, n: int 
     return torch.cat([clean, noisy.clamp(0, 1), sample(model, canvases, (level, CLEAN)).clamp(0, 1)])
 
 
-def draw_loss(run: RunDirectory) -> None:
-    """The loss curve as a PNG, each logged mean and a smoothed line; nothing without matplotlib."""
+def draw_loss(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    """The loss curve of a log as a PNG, each logged mean and a smoothed line; nothing without matplotlib."""
     try:
         import matplotlib
     except ImportError:
@@ -102,7 +105,6 @@ def draw_loss(run: RunDirectory) -> None:
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
-    rows, recipe = run.metrics(), run.recipe()
     if len(rows) < 2:
         return
     steps, losses = [row["step"] for row in rows], [row["loss"] for row in rows]
@@ -112,11 +114,11 @@ def draw_loss(run: RunDirectory) -> None:
     smooth = max(1.0, len(losses) / 100)
     line = LowPass(smooth)(torch.tensor(losses)[None, None, None].expand(1, 1, 2, -1))[0, 0, 0]
     axes.plot(steps, line.tolist(), color="tab:blue")
-    axes.set(xlabel="step", ylabel="loss", yscale="log", title=f"recipe {recipe.name} on {Path(recipe.data).name}")
+    axes.set(xlabel="step", ylabel="loss", yscale="log", title=title)
     axes.grid(alpha=0.3)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    write_bytes(run.path / "loss.png", buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def _data(recipe: Recipe, warn: Warn) -> ImageData:

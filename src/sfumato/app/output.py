@@ -22,7 +22,7 @@ from sfumato.app.job import SCHEMA
 from sfumato.app.jobs import AnyJob
 from sfumato.app.run import Result
 from sfumato.errors import SfumatoError, UsageError
-from sfumato.files import atomic, write_bytes
+from sfumato.files import write_bytes
 from sfumato.images import read_image, to_image
 
 KEY = "sfumato"
@@ -161,9 +161,3 @@ def terminal_preview(pictures: Float[Tensor, "n c h w"], width: int) -> str:
         cells = ["\x1b[38;2;{};{};{};48;2;{};{};{}m▀".format(*u, *v) for u, v in zip(upper, lower, strict=True)]
         lines.append("".join(cells) + "\x1b[0m")
     return "\n".join(lines)
-
-
-def write_gif(path: Path, frames: Sequence[Image.Image], milliseconds: int = 80) -> None:
-    """Write a GIF, whole or not at all."""
-    with atomic(path) as file:
-        file.write(gif_bytes(frames, milliseconds))

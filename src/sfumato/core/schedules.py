@@ -216,8 +216,3 @@ def with_jumps(path: Path, *, jump: int, resample: int) -> Path:
             out += [*down[1:], down[0]] if down[-1].sigma > 0 else []
         out += down[1:]
     return tuple(out)
-
-
-def model_calls(path: Sequence[Level]) -> int:
-    """How many steps of the path go down: each costs one evaluation of the tree (two under Heun)."""
-    return sum(b.snr > a.snr for a, b in itertools.pairwise(path))

@@ -17,7 +17,6 @@ from sfumato.app.output import save_image
 from sfumato.app.training import draw_loss, sample_sheet
 from sfumato.backends.network import load_network
 from sfumato.files import sha256, write_text
-from sfumato.models.course_unet import CourseUNetConfig
 from sfumato.models.weights import load_weights, save_weights
 from sfumato.training.checkpoint import latest_checkpoint
 from sfumato.training.datasets import load_typeset
@@ -41,8 +40,7 @@ def bundle(run: RunDirectory, name: str) -> None:
         source = load_weights(run.model_file)
         config, facts, state = source.network.config, source.facts, source.network.state_dict()
     else:
-        classes = tuple("0123456789") if recipe.class_conditioned else ()
-        config = CourseUNetConfig(recipe.width, 1, 28, recipe.time_conditioned, classes)
+        config = recipe.network_config((1, 28, 28), tuple("0123456789"))
         state = checkpoint.groups["ema"]
         per_epoch = -(-60000 // recipe.batch_size)
         facts = {

@@ -28,8 +28,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
     write_bytes(path, pack(tensors, header))
 
 
-def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the header of a file whose header says that it is of this `kind`.
+def read_tensors(path: Path, *kinds: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the header of a file whose header says that it is of one of these `kinds`.
 
     Raises UsageError for a missing file or one that is something else, SfumatoError for one that cannot be read.
     """
@@ -43,6 +43,6 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
         raise UsageError(f"{path} is not a whole safetensors file ({error})") from error
     except (OSError, ValueError) as error:
         raise SfumatoError(f"cannot read {path}: {error}") from error
-    if header.get("kind") != kind:
-        raise UsageError(f"{path} holds no {kind} that sfumato wrote")
+    if header.get("kind") not in kinds:
+        raise UsageError(f"{path} holds no {' or '.join(kinds)} that sfumato wrote")
     return tensors, header

@@ -12,7 +12,7 @@ from sfumato.core.loop import Canvas, FromImage, sample, steps
 from sfumato.core.noise import image_generator, stream
 from sfumato.core.samplers import DDIM, DDPM, SAMPLERS, DPMpp2M, Heun, Situation
 from sfumato.core.schedules import Flow, linear, strided, with_jumps
-from sfumato.core.views import IDENTITY, Rotate
+from sfumato.core.views import IDENTITY, Rotate, parse_view
 
 SHAPE = (1, 6, 6)
 
@@ -34,6 +34,32 @@ def mixture():
 def gaussian():
     """One Gaussian in float64: its probability flow has a closed form."""
     return GaussianMixture(random(1, 1, *SHAPE), std=0.5, schedule=linear(1000))
+
+
+class Guided2x(GaussianMixture):
+    """The later stage of a cascade whose answer is that the picture is its guide: ε = (x − alpha · guide)/sigma."""
+
+    def __call__(self, x, conditions, level):
+        canvas, guide = x.chunk(2, dim=1)
+        return Estimate((canvas - level.alpha * guide) / level.sigma)
+
+
+@pytest.mark.parametrize("view", ["identity", "rotate:90", "flip+negate", "rotate:270+mirror+negate"])
+def test_a_guide_is_seen_through_the_view_as_the_canvas_is(mixture, view):
+    """So a view of a later stage changes nothing of what its guide says."""
+    model = Guided2x(mixture.means, std=0.3, schedule=mixture.schedule)
+    guide = random(8, *SHAPE).float()
+    tree = anagram([Predict(), Predict()], [IDENTITY, parse_view(view)])
+    canvas = Canvas(tree, seed=3, guide=guide)
+    out = sample(model, [canvas, Canvas(Predict(), 4, guide=-guide)], strided(model.schedule, 10), row_limit=2)
+    assert (out[0] - guide).abs().max() < 1e-4
+    assert (out[1] + guide).abs().max() < 1e-4
+
+
+def test_a_run_has_guides_or_none(mixture):
+    canvases = [Canvas(Predict(), 0, guide=torch.zeros(SHAPE)), Canvas(Predict(), 1)]
+    with pytest.raises(ValueError, match="some canvases have a guide and some have none"):
+        sample(mixture, canvases, strided(mixture.schedule, 5))
 
 
 def solve(gaussian, sampler, path, x):

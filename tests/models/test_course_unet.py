@@ -48,7 +48,7 @@ def test_the_stages_have_the_sizes_of_the_drawing():
     seen = {}
     for name in ("init", "down1", "down2", "flatten", "unflatten", "up1", "up2", "out", "final"):
         getattr(network, name).register_forward_hook(lambda m, i, o, name=name: seen.update({name: tuple(o.shape[1:])}))
-    network(torch.rand(2, 1, 28, 28), torch.rand(2, 1), torch.zeros(2, 10))
+    network(torch.rand(2, 1, 28, 28), torch.rand(2, 1), network.encode(torch.zeros(2, 10)))
     assert seen == {
         "init": (4, 28, 28),
         "down1": (4, 14, 14),
@@ -72,7 +72,7 @@ def test_conditions_enter_as_in_the_drawing():
     u = network.class1(c) * network.unflatten(network.flatten(d)) + network.time1(t)
     v = network.class2(c) * network.up1(torch.cat([u, d], 1)) + network.time2(t)
     expected = network.final(network.out(torch.cat([network.up2(torch.cat([v, b], 1)), a], 1)))
-    assert (network(x, t, c) - expected).abs().max() < 1e-6
+    assert (network(x, t, network.encode(c)) - expected).abs().max() < 1e-6
 
 
 def test_unflatten_as_a_linear_layer_is_the_transposed_convolution():
@@ -93,9 +93,10 @@ def test_a_row_does_not_depend_on_its_neighbours():
     torch.manual_seed(0)
     network = CourseUNet(CourseUNetConfig(width=8, classes=DIGITS)).eval()
     x, t, c = torch.rand(5, 1, 28, 28), torch.rand(5, 1), torch.eye(10)[:5]
-    together = network(x, t, c)
+    together = network(x, t, network.encode(c))
     for k in range(5):
-        assert (together[k : k + 1] - network(x[k : k + 1], t[k : k + 1], c[k : k + 1])).abs().max() <= 1e-5
+        alone = network(x[k : k + 1], t[k : k + 1], network.encode(c[k : k + 1]))
+        assert (together[k : k + 1] - alone).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize("config", [{"size": 30}, {"width": 0}, {"time": False, "classes": ("a",)}])
@@ -109,7 +110,13 @@ def test_conditions_must_be_those_of_the_network():
     with pytest.raises(ValueError, match="other conditions"):
         network(torch.rand(2, 1, 28, 28))
     with pytest.raises(ValueError, match="other conditions"):
-        network(torch.rand(2, 1, 28, 28), torch.rand(2, 1), torch.zeros(2, 10))
+        network(torch.rand(2, 1, 28, 28), torch.rand(2, 1), (torch.ones(2, 8, 1, 1), torch.ones(2, 4, 1, 1)))
+
+
+def test_class_names_are_read_as_one_hot_rows_and_nothing_as_zeros():
+    network = CourseUNet(CourseUNetConfig(width=4, classes=DIGITS))
+    assert torch.equal(network.read(["3", None]), torch.stack([torch.eye(10)[3], torch.zeros(10)]))
+    assert CourseUNet(CourseUNetConfig(width=4)).encode(torch.zeros(2, 0)) == ()
 
 
 @pytest.mark.parametrize("size", [28, 32, 64])
@@ -138,7 +145,7 @@ def test_foreign_and_damaged_weights_are_told(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"x": torch.zeros(1)}, path)
-    with pytest.raises(UsageError, match="holds no course-unet"):
+    with pytest.raises(UsageError, match="holds no course-unet or text-unet"):
         load_weights(path)
     config = CourseUNetConfig(width=4)
     save_weights(path, config, {"x": torch.zeros(1)}, {})

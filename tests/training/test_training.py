@@ -12,10 +12,10 @@ from sfumato.core.predictions import Prediction
 from sfumato.core.schedules import Additive, linear
 from sfumato.errors import SfumatoError, UsageError
 from sfumato.images import to_image
-from sfumato.models.course_unet import CourseUNetConfig
+from sfumato.training.ahead import ahead
 from sfumato.training.checkpoint import latest_checkpoint, save_checkpoint
 from sfumato.training.data import ImageData, epoch_order
-from sfumato.training.objective import Objective
+from sfumato.training.objective import Objective, Weighting
 from sfumato.training.recipe import load_recipe, packaged_recipes, parse_settings
 from sfumato.training.run import RunDirectory, state_digests, train
 from sfumato.training.trainer import Trainer
@@ -41,32 +41,30 @@ def recipe(name: str = "class", **changes):
 
 
 def test_the_packaged_recipes_have_the_numbers_of_the_course():
-    assert packaged_recipes() == ["class", "denoiser", "time"]
+    assert packaged_recipes() == ["class", "denoiser", "text", "time"]
     denoiser, time_, class_ = (load_recipe(name) for name in ("denoiser", "time", "class"))
     assert (denoiser.epochs, denoiser.batch_size, denoiser.width, denoiser.sigmas) == (5, 256, 128, (0.5,))
-    assert (denoiser.lr, denoiser.prediction, denoiser.lr_at(4)) == (1e-4, Prediction.X0, 1e-4)
+    assert (denoiser.lr, denoiser.prediction, denoiser.lr_at(4, 0)) == (1e-4, Prediction.X0, 1e-4)
     for r in (time_, class_):
         assert (r.epochs, r.batch_size, r.width, r.timesteps) == (20, 64, 64, 300)
         assert (r.beta_start, r.beta_end, r.lr) == (1e-4, 0.02, 1e-3)
-        assert r.lr_at(1) == pytest.approx(1e-3 * 0.1 ** (1 / 20))
+        assert r.lr_at(1, 0) == pytest.approx(1e-3 * 0.1 ** (1 / 20))
     assert class_.condition_dropout == 0.1
     assert class_.class_conditioned
     assert not time_.class_conditioned
 
 
 def test_objective_is_that_of_the_write_ups():
-    config = CourseUNetConfig(width=4, time=False)
     x0 = torch.rand(64, 1, 28, 28)
     example = Objective(Additive((0.5,)), Prediction.X0).example(
-        x0, torch.zeros(64, dtype=torch.long), config, torch.Generator().manual_seed(0)
+        x0, torch.zeros(64, 1), torch.Generator().manual_seed(0)
     )
     assert torch.equal(example.target, x0)
     assert (example.x - x0).std().item() == pytest.approx(0.5, rel=0.02)
 
-    config = CourseUNetConfig(width=4, classes=("a", "b"))
     schedule = linear(300)
-    labels = torch.arange(64) % 2
-    example = Objective(schedule, Prediction.EPS, 0.1).example(x0, labels, config, torch.Generator().manual_seed(0))
+    classes = torch.eye(2)[torch.arange(64) % 2]
+    example = Objective(schedule, Prediction.EPS, 0.1).example(x0, classes, torch.Generator().manual_seed(0))
     index = (example.time[:, 0] * 300).round().long()
     alpha = torch.tensor([schedule.levels[i].alpha for i in index])[:, None, None, None]
     sigma = torch.tensor([schedule.levels[i].sigma for i in index])[:, None, None, None]
@@ -76,14 +74,31 @@ def test_objective_is_that_of_the_write_ups():
 
 
 def test_one_class_in_ten_is_hidden():
-    config = CourseUNetConfig(width=4, classes=("a", "b"))
     n = 4000
-    x0, labels = torch.zeros(n, 1, 4, 4), torch.arange(n) % 2
-    example = Objective(linear(300), Prediction.EPS, 0.1).example(x0, labels, config, torch.Generator().manual_seed(1))
-    hidden = (example.classes.sum(1) == 0).float().mean().item()
+    x0, classes = torch.zeros(n, 1, 4, 4), torch.eye(2)[torch.arange(n) % 2]
+    example = Objective(linear(300), Prediction.EPS, 0.1).example(x0, classes, torch.Generator().manual_seed(1))
+    hidden = (example.conditions.sum(1) == 0).float().mean().item()
     assert hidden == pytest.approx(0.1, abs=0.02)
-    shown = example.classes.sum(1) == 1
-    assert torch.equal(example.classes[shown].argmax(1), labels[shown])
+    shown = example.conditions.sum(1) == 1
+    assert torch.equal(example.conditions[shown], classes[shown])
+
+
+@pytest.mark.parametrize("prediction", list(Prediction))
+def test_weights_mean_the_same_whatever_is_predicted(prediction):
+    """min(snr, γ) and min(snr + 1, γ) are weights of x₀'s error, of which an error of the output is a multiple."""
+    schedule, generator = linear(300), torch.Generator().manual_seed(0)
+    for t in (0, 20, 150, 299):
+        level = schedule.level(t)
+        snr = torch.tensor([level.snr])
+        x = torch.randn(1, 1, 4, 4, generator=generator)
+        one, other = (torch.randn(1, 1, 4, 4, generator=generator) for _ in range(2))
+        ratio = prediction.x0(one, x, level.alpha, level.sigma) - prediction.x0(other, x, level.alpha, level.sigma)
+        per_x0 = ((one - other).square().sum() / ratio.square().sum()).item()
+        for weighting, wanted in ((Weighting.MIN_SNR, min(level.snr, 5)), (Weighting.CAPPED_V, min(level.snr + 1, 5))):
+            weight = weighting.weight(snr, 5.0, prediction).item()
+            # The flow of a variance-preserving level is its ε and x₀ scaled: alpha + sigma is not 1 there.
+            assert weight * per_x0 == pytest.approx(wanted, rel=1e-4)
+    assert Weighting.UNIFORM.weight(snr, 5.0, prediction) is None
 
 
 def test_every_epoch_visits_every_picture_once_in_another_order():
@@ -183,7 +198,7 @@ def test_recipes_from_files(tmp_path):
         load_recipe(str(mine))
     with pytest.raises(UsageError, match="no such recipe"):
         load_recipe(str(tmp_path / "other.toml"))
-    with pytest.raises(UsageError, match="unknown recipe 'clas'; choose one of class, denoiser, time"):
+    with pytest.raises(UsageError, match="unknown recipe 'clas'; choose one of class, denoiser, text, time"):
         load_recipe("clas")
 
 
@@ -271,3 +286,15 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
     assert f"go on with: sfumato train --resume --out {run}" in told
     assert "Traceback" not in told
     assert latest_checkpoint(run / "checkpoints") is not None
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3, 50])
+def test_working_ahead_changes_neither_order_nor_errors(depth):
+    assert list(ahead(lambda k: k * k, range(20), depth)) == [k * k for k in range(20)]
+    results = ahead(lambda k: 1 / (3 - k), range(20), depth)
+    assert [next(results) for _ in range(3)] == [1 / 3, 1 / 2, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    unfinished = ahead(lambda k: k, range(20), depth)
+    assert next(unfinished) == 0
+    unfinished.close()

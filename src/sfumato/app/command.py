@@ -9,7 +9,7 @@ from typing import Any
 from sfumato.app.job import Job
 from sfumato.app.jobs import Anagram, AnyJob, Denoise, Edit, Generate, Hybrid, Inpaint
 from sfumato.errors import UsageError
-from sfumato.training.recipe import Recipe, load_recipe
+from sfumato.training.recipe import load_recipe, parse
 
 _FLAGS = {"model", "sampler", "eta", "variance", "negative", "threshold", "dtype"}
 """Options of every command whose defaults are those of the job."""
@@ -55,7 +55,7 @@ def command_lines(jobs: Sequence[AnyJob], image: str | None = None, mask: str | 
 
 def train_command(recipe: Mapping[str, Any]) -> str:
     """The command of a training, from its resolved recipe: the packaged one and what was changed in it."""
-    used = Recipe.model_validate(dict(recipe))
+    used = parse(recipe, "the recipe")
     words = ["sfumato", "train", used.name, "--data", used.data]
     try:
         packaged = load_recipe(used.name).model_dump()

@@ -80,6 +80,20 @@ def run(jobs: Sequence[AnyJob], load: Loader, on_step: Callable[[Batch, Step], N
     return [done[id(job)] for job in jobs]
 
 
+def unknown_words(batches: Sequence[Batch]) -> list[str]:
+    """One line for each model that does not know some words of its prompts."""
+    seen: dict[str, dict[str, None]] = {}
+    for batch in batches:
+        queries = [query for canvas in batch.canvases for query in canvas.estimate.queries()]
+        words = (word for query in queries for word in batch.model.check(query.condition))
+        seen.setdefault(batch.model.name, {}).update(dict.fromkeys(words))
+    return [
+        f"model {name} has never seen {', '.join(map(repr, words))}: it leaves that out"
+        for name, words in seen.items()
+        if words
+    ]
+
+
 def total_steps(batches: Sequence[Batch]) -> int:
     """Steps of all batches, for a progress bar."""
     return sum(len(batch.path) - 1 for batch in batches)

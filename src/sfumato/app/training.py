@@ -20,12 +20,12 @@ from sfumato.core.estimates import guided
 from sfumato.core.filters import LowPass
 from sfumato.core.levels import CLEAN
 from sfumato.core.loop import Canvas, FromImage, sample
+from sfumato.core.noise import stream
 from sfumato.core.pixels import to_unit
 from sfumato.core.schedules import Additive, strided
 from sfumato.errors import UsageError
 from sfumato.files import write_bytes
-from sfumato.training.data import ImageData
-from sfumato.training.datasets import load_data
+from sfumato.training.data import TrainingData
 from sfumato.training.recipe import Recipe
 from sfumato.training.run import RunDirectory, train
 from sfumato.training.trainer import Progress, Trainer
@@ -42,7 +42,7 @@ def begin(folder: Path, recipe: Recipe, device: str, warn: Warn) -> tuple[Traine
     if Path(recipe.data).is_dir():
         # A run may be resumed from elsewhere.
         recipe = recipe.with_changes({"data": str(Path(recipe.data).resolve())})
-    trainer = Trainer(recipe, _data(recipe, warn), _device(device))
+    trainer = Trainer(recipe, recipe.load("train", warn), _device(device))
     run.create(recipe)
     return trainer, run
 
@@ -51,7 +51,7 @@ def resume_run(folder: Path, device: str, warn: Warn) -> tuple[Trainer, RunDirec
     """The run that is there, its trainer not yet at the checkpoint."""
     run = RunDirectory(folder)
     recipe = run.recipe()
-    return Trainer(recipe, _data(recipe, warn), _device(device)), run
+    return Trainer(recipe, recipe.load("train", warn), _device(device)), run
 
 
 def follow(run: RunDirectory, trainer: Trainer, *, stop: Callable[[], bool], quiet: bool) -> None:
@@ -60,10 +60,10 @@ def follow(run: RunDirectory, trainer: Trainer, *, stop: Callable[[], bool], qui
         for progress in train(run, trainer, stop=stop):
             show(progress)
             if progress.epoch_ends:
-                wanted = trainer.recipe.sample_epochs
-                if not wanted or progress.epoch in wanted or progress.step == trainer.total_steps:
+                recipe, last = trainer.recipe, progress.step == trainer.total_steps
+                shown = progress.epoch in recipe.sample_epochs if recipe.sample_epochs else recipe.keeps(progress.epoch)
+                if shown or last:
                     save_image(sheet_of(trainer), run.sample_file(progress.epoch))
-                recipe = trainer.recipe
                 title = f"recipe {recipe.name} on {Path(recipe.data).name}"
                 draw_loss(run.path / "loss.png", run.metrics(), title)
 
@@ -71,25 +71,31 @@ def follow(run: RunDirectory, trainer: Trainer, *, stop: Callable[[], bool], qui
 def sheet_of(trainer: Trainer) -> Image.Image:
     """Samples of a trainer's averaged weights."""
     recipe = trainer.recipe
-    model = NetworkDenoiser(recipe.name, trainer.average_network(), trainer.objective.schedule, recipe.prediction)
+    model = NetworkDenoiser(
+        recipe.name,
+        trainer.average_network(),
+        trainer.objective.schedule,
+        recipe.prediction,
+        pixel_range=trainer.data.pixel_range,
+    )
     return sample_sheet(model, recipe, trainer.data)
 
 
-def sample_sheet(model: NetworkDenoiser, recipe: Recipe, data: ImageData, zoom: int | None = None) -> Image.Image:
+def sample_sheet(model: NetworkDenoiser, recipe: Recipe, data: TrainingData, zoom: int | None = None) -> Image.Image:
     """Samples with the recipe's steps and guidance; of a one-step denoiser clean, noisy and denoised rows of `data`."""
     if isinstance(model.schedule, Additive):
         return sheet(denoised_rows(model, data, max(model.schedule.sigmas)), columns=10, zoom=zoom)
     steps = min(recipe.sample_steps, model.most_steps)
-    names = model.classes or (None,)
-    trees = [guided(names[k % len(names)], scale=recipe.guidance) for k in range(SAMPLES)]
+    prompts = data.prompts(SAMPLES) if model.conditioned else [None] * SAMPLES
+    trees = [guided(prompt, scale=recipe.guidance) for prompt in prompts]
     canvases = [Canvas(tree, seed) for seed, tree in enumerate(trees)]
     pictures = sample(model, canvases, strided(model.schedule, steps), row_limit=64)
     return sheet(to_unit(pictures, model), columns=10, zoom=zoom)
 
 
-def denoised_rows(model: NetworkDenoiser, data: ImageData, sigma: float, n: int = 10) -> Float[Tensor, "m c h w"]:
+def denoised_rows(model: NetworkDenoiser, data: TrainingData, sigma: float, n: int = 10) -> Float[Tensor, "m c h w"]:
     """Rows of n clean pictures, the same with noise, and denoised in one step."""
-    clean = data.pixels(torch.arange(min(n, len(data))))
+    clean = data.batch(torch.arange(min(n, len(data))), stream(0, "rows"), model.device).pictures
     level = model.schedule.level(sigma)
     canvases = [Canvas(guided(None, scale=1), seed, FromImage(picture, level)) for seed, picture in enumerate(clean)]
     noisy = sample(model, canvases, (level,))
@@ -119,10 +125,6 @@ def draw_loss(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> None
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     write_bytes(path, buffer.getvalue())
-
-
-def _data(recipe: Recipe, warn: Warn) -> ImageData:
-    return load_data(recipe.data, "train", warn=warn)
 
 
 def _device(name: str) -> torch.device:

@@ -1,9 +1,9 @@
-"""The denoiser of a network of ours: its output turned into noise, its class names into one-hot rows."""
+"""The denoiser of a network of ours: conditions encoded once, its output turned into noise."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from sfumato.core.estimates import Condition, Estimate
 from sfumato.core.levels import Level
 from sfumato.core.predictions import Prediction
 from sfumato.core.schedules import Additive, Discrete, Schedule, make_schedule
-from sfumato.errors import SfumatoError, UsageError, one_of
+from sfumato.errors import SfumatoError
 from sfumato.files import sha256
-from sfumato.models.course_unet import CourseUNet
+from sfumato.models.network import Encoded, Network
 from sfumato.models.weights import load_weights
 
 
@@ -33,10 +33,10 @@ class Defaults:
 
 @dataclass(frozen=True, eq=False)
 class NetworkDenoiser:
-    """A trained course UNet as the engine sees it."""
+    """A trained network as the engine sees it."""
 
     name: str
-    network: CourseUNet
+    network: Network
     schedule: Schedule
     prediction: Prediction
     dtype: torch.dtype = torch.float32
@@ -47,12 +47,13 @@ class NetworkDenoiser:
     """Of the file of weights."""
     pixel_range: tuple[float, float] = (0.0, 1.0)
     defaults: Defaults = Defaults(20, 1.0, 2.0)
+    _encoded: dict[Condition, Encoded] = field(default_factory=dict, init=False, repr=False)
+    """What the network made of the conditions it was asked for so far."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height, width."""
-        config = self.network.config
-        return config.channels, config.size, config.size
+        return self.network.config.shape
 
     @property
     def device(self) -> torch.device:
@@ -61,8 +62,13 @@ class NetworkDenoiser:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names it can be asked for; none when it is not class-conditioned."""
-        return self.network.config.classes
+        """The names it can be asked for, where these are a list; none for a model of free text or of nothing."""
+        return self.network.classes
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether it can be asked for anything."""
+        return self.network.config.conditioned
 
     @property
     def most_steps(self) -> int:
@@ -75,14 +81,12 @@ class NetworkDenoiser:
             case _:
                 return 1000
 
-    def check(self, condition: Condition) -> None:
-        """Raise UsageError for a condition that the model does not know."""
-        if condition is None:
-            return
-        if not self.classes:
-            raise UsageError(f"model {self.name} knows no classes; leave the prompt {condition!r} out")
-        if condition not in self.classes:
-            raise one_of(f"class of {self.name}", condition, self.classes)
+    def check(self, condition: Condition) -> tuple[str, ...]:
+        """The words of a condition that the model has never seen; they do nothing.
+
+        Raises UsageError for a condition of which it knows nothing.
+        """
+        return self.network.check(condition, self.name) if condition else ()
 
     def __call__(self, x: Float[Tensor, "b c h w"], conditions: Sequence[Condition], level: Level) -> Estimate:
         """The noise in each row."""
@@ -98,21 +102,24 @@ class NetworkDenoiser:
         self, x: Float[Tensor, "b c h w"], conditions: Sequence[Condition], level: Level
     ) -> Float[Tensor, "b c h w"]:
         """What the network says."""
-        config = self.network.config
-        rows = len(x)
-        time = self.schedule.time(torch.full((rows, 1), level.t)).to(x) if config.time else None
-        classes = self._one_hot(conditions).to(x) if config.classes else None
-        with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            output: Tensor = self.network(x.contiguous(memory_format=torch.channels_last), time, classes)
+        timed = self.network.config.timed
+        time = self.schedule.time(torch.full((len(x), 1), level.t)).to(x) if timed else None
+        with self._precision():
+            rows = [self._encode(condition) for condition in conditions]
+            encoded = tuple(torch.cat(parts) for parts in zip(*rows, strict=True))
+            output: Tensor = self.network(x.contiguous(memory_format=torch.channels_last), time, encoded)
         return output.float()
 
-    def _one_hot(self, conditions: Sequence[Condition]) -> Float[Tensor, "b k"]:
-        out = torch.zeros(len(conditions), len(self.classes))
-        for row, condition in enumerate(conditions):
+    def _encode(self, condition: Condition) -> Encoded:
+        # Each alone, so that a row does not depend on its neighbours; once, for it is the same at all levels.
+        if condition not in self._encoded:
             self.check(condition)
-            if condition is not None:
-                out[row, self.classes.index(condition)] = 1
-        return out
+            with torch.no_grad():
+                self._encoded[condition] = self.network.encode(self.network.read([condition]).to(self.device))
+        return self._encoded[condition]
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
 
 def load_network(
@@ -123,13 +130,19 @@ def load_network(
     network = weights.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
         recipe = weights.facts["recipe"]
-        numbers = {key: recipe[key] for key in ("timesteps", "beta_start", "beta_end", "sigmas")}
+        # Files of earlier versions have no shift.
+        numbers = {
+            key: recipe[key] for key in ("timesteps", "beta_start", "beta_end", "sigmas", "shift") if key in recipe
+        }
         schedule = make_schedule(recipe["schedule"], **numbers)
         prediction = Prediction(recipe["prediction"])
+        low, high = map(float, weights.facts.get("data", {}).get("pixel_range", (0, 1)))
         steps = 1 if isinstance(schedule, Additive) else min(recipe["sample_steps"], recipe["timesteps"])
         config = weights.network.config
         # 2 pixels at 64, as in the course, and in proportion.
-        defaults = Defaults(steps, recipe["guidance"] if config.classes else 1.0, config.size / 32)
+        defaults = Defaults(steps, recipe["guidance"] if config.conditioned else 1.0, config.shape[-1] / 32)
     except (KeyError, TypeError, ValueError) as error:
         raise SfumatoError(f"{path} does not say how it was trained: {error}") from error
-    return NetworkDenoiser(name, network, schedule, prediction, dtype, weights.facts, sha256(path), defaults=defaults)
+    return NetworkDenoiser(
+        name, network, schedule, prediction, dtype, weights.facts, sha256(path), (low, high), defaults=defaults
+    )

@@ -61,7 +61,10 @@ class Denoiser(Protocol):
         ...
 
     def __call__(self, x: Float[Tensor, "b c h w"], conditions: Sequence[Condition], level: Level) -> Estimate:
-        """The noise in each row of x, all at one level, given each row's condition."""
+        """The noise in each row of x, all at one level, given each row's condition.
+
+        x has the channels of `shape`, and after them those of the guide where the model is a cascade's later stage.
+        """
         ...
 
 

@@ -74,6 +74,10 @@ class LevelBatch:
     alpha: Float[Tensor, " b"]
     sigma: Float[Tensor, " b"]
 
+    def to(self, device: torch.device) -> LevelBatch:
+        """The same on a device."""
+        return LevelBatch(self.t.to(device), self.alpha.to(device), self.sigma.to(device))
+
     def diffuse(self, x0: Float[Tensor, "b c h w"], noise: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """The forward process, each row at its own level."""
         return per_row(self.alpha) * x0 + per_row(self.sigma) * noise

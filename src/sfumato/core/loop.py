@@ -40,6 +40,8 @@ class Canvas:
     start: FromImage | None = None
     """Where it begins; None is pure noise at the first level of the path."""
     constraint: Constraint | None = None
+    guide: Float[Tensor, "g h w"] | None = None
+    """What a cascade's model sees beside the canvas: the smaller picture, brought to the canvas's size."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def steps(
     """Walk the canvases along the path, from the first level that one of them starts at, yielding every step.
 
     A path of one level is the start alone. At most `row_limit` rows go through the model at once. Raises ValueError
-    for an empty path, no canvas, or a start that the path does not visit.
+    for an empty path, no canvas, a start that the path does not visit, or guides that only some canvases have.
     """
     _check(canvases, path)
     path = path[min(path.index(_start_level(canvas, path)) for canvas in canvases) :]
@@ -78,10 +80,11 @@ def steps(
     rows: list[int] = []
     plan = Plan([])
     memory: Memory | None = None
+    guides = _guides(canvases, denoiser)
 
     # Both are about the images that have begun, whichever those are when they are called.
     def predict(canvas: Tensor, at: Level) -> Estimate:
-        return plan.estimate(denoiser, canvas, at, row_limit)
+        return plan.estimate(denoiser, canvas, at, row_limit, None if guides is None else guides[rows])
 
     def draw() -> Tensor:
         return noise.draw(rows)
@@ -139,6 +142,13 @@ def _check(canvases: Sequence[Canvas], path: Path) -> None:
     for canvas in canvases:
         if canvas.start is not None and canvas.start.level not in path:
             raise ValueError(f"the path does not visit {canvas.start.level}, where a canvas starts")
+    if len({canvas.guide is None for canvas in canvases}) > 1:
+        raise ValueError("some canvases have a guide and some have none")
+
+
+def _guides(canvases: Sequence[Canvas], denoiser: Denoiser) -> Float[Tensor, "b g h w"] | None:
+    guides = [canvas.guide.to(denoiser.device) for canvas in canvases if canvas.guide is not None]
+    return torch.stack(guides) if guides else None
 
 
 def _begin(canvas: Canvas, denoiser: Denoiser) -> Float[Tensor, "c h w"]:

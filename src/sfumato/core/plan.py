@@ -31,10 +31,19 @@ class Plan:
 
     @torch.no_grad()
     def estimate(
-        self, denoiser: Denoiser, x: Float[Tensor, "b c h w"], level: Level, row_limit: int | None = None
+        self,
+        denoiser: Denoiser,
+        x: Float[Tensor, "b c h w"],
+        level: Level,
+        row_limit: int | None = None,
+        guide: Float[Tensor, "b g h w"] | None = None,
     ) -> Estimate:
-        """The estimate for each image, in one forward, or in several of at most `row_limit` rows."""
-        views = [query.view(x[rows]) for _, rows, queries in self._groups for query in queries]
+        """The estimate for each image, in one forward, or in several of at most `row_limit` rows.
+
+        The model sees the channels of a `guide` after those of the canvas, through the same view.
+        """
+        whole = x if guide is None else torch.cat([x, guide], dim=1)
+        views = [query.view(whole[rows]) for _, rows, queries in self._groups for query in queries]
         conditions = [q.condition for _, rows, queries in self._groups for q in queries for _ in rows]
         answers = _forward(denoiser, torch.cat(views), conditions, level, row_limit)
 

@@ -7,17 +7,23 @@ after the bottleneck: u ← c₁·u + t₁ at the unflattened vector and v ← c
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
+
+from sfumato.errors import UsageError, one_of
+from sfumato.models.network import Encoded, Network, NetworkConfig
 
 
 @dataclass(frozen=True)
-class CourseUNetConfig:
-    """What a course UNet is built from: all that a file of weights must say besides the weights."""
+class CourseUNetConfig(NetworkConfig):
+    """What a course UNet is built from."""
+
+    kind: ClassVar[str] = "course-unet"
 
     width: int = 64
     """D: channels at full size."""
@@ -36,14 +42,24 @@ class CourseUNetConfig:
         if self.classes and not self.time:
             raise ValueError("a class-conditioned course UNet is time-conditioned too")
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data, for a file."""
-        return asdict(self)
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        return self.channels, self.size, self.size
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> CourseUNetConfig:
-        """From plain data."""
-        return cls(**{**data, "classes": tuple(data.get("classes", ()))})
+    @property
+    def timed(self) -> bool:
+        """Whether `time` is set."""
+        return self.time
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether it has classes."""
+        return bool(self.classes)
+
+    def build(self) -> CourseUNet:
+        """The network, with random weights."""
+        return CourseUNet(self)
 
 
 class Conv(nn.Sequential):
@@ -121,12 +137,15 @@ class FCBlock(nn.Sequential):
         )
 
 
-class CourseUNet(nn.Module):
+class CourseUNet(Network):
     """The course UNet of width D, conditioned on nothing, on time, or on time and class."""
+
+    config: CourseUNetConfig
 
     def __init__(self, config: CourseUNetConfig) -> None:
         super().__init__()
         self.config = config
+        self.classes = config.classes
         width, bottom = config.width, config.size // 4
         self.init = ConvBlock(config.channels, width)
         self.down1 = DownBlock(width, width)
@@ -144,30 +163,47 @@ class CourseUNet(nn.Module):
             self.class1 = FCBlock(len(config.classes), 2 * width)
             self.class2 = FCBlock(len(config.classes), width)
 
-    def forward(
-        self,
-        x: Float[Tensor, "b c h w"],
-        time: Float[Tensor, "b 1"] | None = None,
-        classes: Float[Tensor, "b k"] | None = None,
-    ) -> Float[Tensor, "b c h w"]:
-        """The network's output for pictures x.
+    def check(self, condition: str, model: str) -> tuple[str, ...]:
+        """Nothing to say of a known class; UsageError for anything else."""
+        if not self.config.classes:
+            raise UsageError(f"model {model} knows no classes; leave the prompt {condition!r} out")
+        if condition not in self.config.classes:
+            raise one_of(f"class of {model}", condition, self.config.classes)
+        return ()
 
-        `time` is the level's time in [0, 1]; `classes` are one-hot rows, all zero for no class. Each must be given
-        exactly when the network has the condition (ValueError otherwise).
+    def read(self, conditions: Sequence[str | None]) -> Float[Tensor, "b k"]:
+        """Class names as one-hot rows. Raises ValueError for an unknown one."""
+        out = torch.zeros(len(conditions), len(self.config.classes))
+        for row, condition in enumerate(conditions):
+            if condition is not None:
+                out[row, self.config.classes.index(condition)] = 1
+        return out
+
+    def encode(self, conditions: Shaped[Tensor, "b k"]) -> Encoded:
+        """c₁ and c₂ of one-hot classes; nothing when the network has none."""
+        return (self.class1(conditions), self.class2(conditions)) if self.config.classes else ()
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], time: Float[Tensor, "b 1"] | None = None, condition: Encoded = ()
+    ) -> Float[Tensor, "b c h w"]:
+        """The network's output for pictures x: the module's equations.
+
+        `time` is the level's time in [0, 1]; `condition` what `encode` made of classes. Each must be given exactly
+        when the network has it (ValueError otherwise).
         """
-        if (time is not None) != self.config.time or (classes is not None) != bool(self.config.classes):
+        if (time is not None) != self.config.time or bool(condition) != self.config.conditioned:
             raise ValueError(f"a network with {self.config} was called with other conditions")
         full = self.init(x)
         half = self.down1(full)
         quarter = self.down2(half)
         u = self.unflatten(self.flatten(quarter))
-        if classes is not None:
-            u = u * self.class1(classes)
+        if condition:
+            u = u * condition[0]
         if time is not None:
             u = u + self.time1(time)
         v = self.up1(torch.cat([u, quarter], dim=1))
-        if classes is not None:
-            v = v * self.class2(classes)
+        if condition:
+            v = v * condition[1]
         if time is not None:
             v = v + self.time2(time)
         w = self.up2(torch.cat([v, half], dim=1))

@@ -1,10 +1,14 @@
-"""Recipes: all the numbers of a training as data. The packaged ones are the .toml files in `recipes/`."""
+"""Recipes: all the numbers of a training as data. The packaged ones are the .toml files in `recipes/`.
+
+What every training has is a `Recipe`; each architecture adds the numbers of its own network and data.
+"""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +19,12 @@ from sfumato.core.predictions import Prediction
 from sfumato.core.schedules import Schedule, make_schedule
 from sfumato.errors import UsageError, one_of
 from sfumato.models.course_unet import CourseUNetConfig
+from sfumato.models.network import NetworkConfig
+from sfumato.models.text_unet import TextUNetConfig
+from sfumato.training.data import TrainingData
+from sfumato.training.datasets import load_data, summary
+from sfumato.training.datasets.captioned import load_captioned
+from sfumato.training.objective import Weighting
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -30,21 +40,21 @@ class Recipe(BaseModel):
     """A packaged data set, or a folder."""
     seed: int = 0
 
-    width: Positive = 64
-    """D of the course UNet."""
-    time_conditioned: bool = True
-    class_conditioned: bool = False
-
     prediction: Prediction = Prediction.EPS
-    schedule: Literal["linear", "cosine", "flow", "additive"] = "linear"
+    schedule: Literal["linear", "cosine", "shifted-cosine", "flow", "additive"] = "linear"
     timesteps: Positive = 300
     """T of a discrete schedule."""
     beta_start: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     beta_end: Annotated[float, Field(gt=0, lt=1)] = 0.02
     sigmas: tuple[Annotated[float, Field(gt=0)], ...] = (0.5,)
     """Standard deviations of the additive schedule."""
+    shift: Annotated[float, Field(gt=0)] = 1.0
+    """Of the shifted cosine: alpha/sigma is divided by it."""
+    weighting: Weighting = Weighting.UNIFORM
+    gamma: Annotated[float, Field(gt=0)] = 5.0
+    """Where the weighting is cut off."""
     condition_dropout: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Share of the training pictures whose class is hidden, so that the network learns the unconditional estimate."""
+    """Share of the pictures whose condition is hidden, so that the network learns the unconditional estimate too."""
 
     epochs: Positive = 20
     steps: Positive | None = None
@@ -53,6 +63,10 @@ class Recipe(BaseModel):
     lr: Annotated[float, Field(gt=0)] = 1e-3
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Factor on the learning rate over the whole training, in equal factors an epoch."""
+    warmup: Annotated[int, Field(ge=0)] = 0
+    """Steps over which the learning rate rises to `lr`."""
+    clip: Annotated[float, Field(gt=0)] | None = None
+    """Largest norm of the gradient; longer ones are shortened to it."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay a step of the exponential moving average of the weights."""
     precision: Literal["float32", "bfloat16"] = "bfloat16"
@@ -65,7 +79,9 @@ class Recipe(BaseModel):
     keep_checkpoints: Positive = 2
     """How many of the newest checkpoints are kept."""
     sample_epochs: tuple[Positive, ...] = ()
-    """Epochs after which sample pictures are made (besides the last); empty: every epoch."""
+    """Epochs after which sample pictures are made (besides the last); empty: each of those whose weights are kept."""
+    epoch_every: Positive = 1
+    """Epochs between those after which the averaged weights are kept."""
     sample_steps: Positive = 50
     """Steps of those samples; fewer where the schedule has fewer."""
     guidance: float = 2.0
@@ -81,39 +97,119 @@ class Recipe(BaseModel):
             sigmas=self.sigmas,
         )
 
-    def network_config(self, channels: int, size: int, classes: Sequence[str]) -> CourseUNetConfig:
-        """The network for pictures of this form. Raises UsageError when classes are asked for and the data has none."""
-        if self.class_conditioned and not classes:
-            raise UsageError(f"recipe {self.name} needs classes; put the pictures into one folder for each class")
-        try:
-            return CourseUNetConfig(
-                width=self.width,
-                channels=channels,
-                size=size,
-                time=self.time_conditioned,
-                classes=tuple(classes) if self.class_conditioned else (),
-            )
-        except ValueError as error:
-            raise UsageError(f"recipe {self.name}: {error}") from error
+    @abstractmethod
+    def load(self, split: Literal["train", "test"], warn: Callable[[str], None]) -> TrainingData:
+        """Its data; `warn` is told in one line what was left out. Raises UsageError when they cannot be had."""
 
-    def lr_at(self, epoch: int) -> float:
-        """The learning rate of an epoch, counted from 0."""
-        return self.lr * float(self.lr_decay ** (epoch / self.epochs))
+    @abstractmethod
+    def network_config(self, shape: tuple[int, int, int], names: Sequence[str]) -> NetworkConfig:
+        """The network for data of this shape and these names. Raises UsageError when the two do not go together."""
+
+    def lr_at(self, epoch: int, step: int) -> float:
+        """The learning rate of a step in an epoch, both counted from 0."""
+        rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        return self.lr * rise * float(self.lr_decay ** (epoch / self.epochs))
+
+    def keeps(self, epoch: int) -> bool:
+        """Whether the weights after this epoch, counted from 1, are kept."""
+        return epoch % self.epoch_every == 0 or epoch == self.epochs
 
     def with_changes(self, changes: Mapping[str, Any]) -> Recipe:
         """The recipe with some numbers replaced. Raises UsageError for an unknown key or a value out of range."""
         return parse({**self.model_dump(), **changes}, f"recipe {self.name}")
 
 
+class CourseRecipe(Recipe):
+    """A training of the course UNet."""
+
+    network: Literal["course-unet"] = "course-unet"
+    width: Positive = 64
+    """D of the course UNet."""
+    time_conditioned: bool = True
+    class_conditioned: bool = False
+
+    def load(self, split: Literal["train", "test"], warn: Callable[[str], None]) -> TrainingData:
+        """Pictures with classes."""
+        return load_data(self.data, split, warn=warn)
+
+    def network_config(self, shape: tuple[int, int, int], names: Sequence[str]) -> CourseUNetConfig:
+        """The course UNet for pictures of this shape."""
+        channels, height, width = shape
+        if height != width:
+            raise UsageError(f"the course UNet wants square pictures, not {width}×{height}")
+        if self.class_conditioned and not names:
+            raise UsageError(f"recipe {self.name} needs classes; put the pictures into one folder for each class")
+        try:
+            return CourseUNetConfig(
+                width=self.width,
+                channels=channels,
+                size=height,
+                time=self.time_conditioned,
+                classes=tuple(names) if self.class_conditioned else (),
+            )
+        except ValueError as error:
+            raise UsageError(f"recipe {self.name}: {error}") from error
+
+
+class TextRecipe(Recipe):
+    """A training of the text UNet on captioned pictures."""
+
+    network: Literal["text-unet"]
+    size: Positive = 64
+    """Height and width of the pictures in pixels."""
+    patch: Positive = 2
+    widths: tuple[Positive, ...] = (64, 192, 384)
+    """Channels of the network at each size."""
+    blocks: Positive = 1
+    """Residual blocks at each size."""
+    text_width: Positive = 256
+    text_layers: Positive = 2
+    length: Positive = 24
+    """Words of a caption, at most."""
+
+    def load(self, split: Literal["train", "test"], warn: Callable[[str], None]) -> TrainingData:
+        """Captioned pictures."""
+        if not self.data:
+            raise UsageError(f"recipe {self.name} needs captioned pictures: --data FOLDER, with a metadata.jsonl in it")
+        data, skipped = load_captioned(Path(self.data).expanduser(), self.size, split, length=self.length)
+        if skipped:
+            warn(summary(skipped))
+        return data
+
+    def network_config(self, shape: tuple[int, int, int], names: Sequence[str]) -> TextUNetConfig:
+        """The text UNet for pictures of this shape and captions of these words."""
+        try:
+            return TextUNetConfig(
+                words=tuple(names),
+                size=shape[-1],
+                channels=shape[0],
+                patch=self.patch,
+                widths=self.widths,
+                blocks=self.blocks,
+                text_width=self.text_width,
+                text_layers=self.text_layers,
+                length=self.length,
+            )
+        except ValueError as error:
+            raise UsageError(f"recipe {self.name}: {error}") from error
+
+
+ARCHITECTURES: dict[str, type[Recipe]] = {"course-unet": CourseRecipe, "text-unet": TextRecipe}
+
+
 def parse(data: Mapping[str, Any], where: str) -> Recipe:
     """A recipe from plain data, or a UsageError that names the key that is wrong."""
+    network = data.get("network", "course-unet")
+    if network not in ARCHITECTURES:
+        raise one_of(f"network in {where}", str(network), tuple(ARCHITECTURES))
+    kind = ARCHITECTURES[network]
     try:
-        return Recipe.model_validate(dict(data))
+        return kind.model_validate(dict(data))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
-            raise UsageError(f"{where} has no key {key!r}; its keys are {', '.join(Recipe.model_fields)}") from error
+            raise UsageError(f"{where} has no key {key!r}; its keys are {', '.join(kind.model_fields)}") from error
         raise UsageError(f"{where}: {key}: {first['msg']} (given {first['input']!r})") from error
 
 

@@ -111,8 +111,9 @@ def environment() -> dict[str, Any]:
 def train(run: RunDirectory, trainer: Trainer, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
     """Train in a run directory, continuing from its newest valid checkpoint if it has one.
 
-    A checkpoint is written every `checkpoint_every` steps, at every end of an epoch and when `stop` returns True; the
-    generator then ends early. The log is cut back to the checkpoint, so it reads as if nothing had happened.
+    A checkpoint is written every `checkpoint_every` steps, after every epoch whose weights are kept, and when `stop`
+    returns True; the generator then ends early. The log is cut back to the checkpoint, so it reads as if nothing had
+    happened.
     """
     recipe = trainer.recipe
     pending: list[float] = []
@@ -140,7 +141,8 @@ def train(run: RunDirectory, trainer: Trainer, *, stop: Callable[[], bool] = lam
                 log.write(json.dumps(row) + "\n")
                 pending.clear()
             stopping = stop()
-            if progress.epoch_ends or stopping or progress.step % recipe.checkpoint_every == 0:
+            keep = last or (progress.epoch_ends and recipe.keeps(progress.epoch))
+            if keep or stopping or progress.step % recipe.checkpoint_every == 0:
                 log.flush()
                 os.fsync(log.fileno())
                 facts = {
@@ -149,7 +151,7 @@ def train(run: RunDirectory, trainer: Trainer, *, stop: Callable[[], bool] = lam
                     "recipe": recipe.model_dump(mode="json"),
                 }
                 save_checkpoint(run.checkpoints, progress.step, trainer.groups(), facts, keep=recipe.keep_checkpoints)
-            if progress.epoch_ends:
+            if keep:
                 _save_average(run.epoch_file(progress.epoch), trainer, torch.float16)
             yield progress
             if stopping and not last:
@@ -179,6 +181,7 @@ def _save_average(path: Path, trainer: Trainer, dtype: torch.dtype) -> None:
             "name": trainer.data.name,
             "sha256": trainer.data.fingerprint,
             "pictures": len(trainer.data),
+            "pixel_range": trainer.data.pixel_range,
         },
         "environment": environment(),
     }

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from sfumato.core.noise import stream
 from sfumato.errors import SfumatoError, UsageError
-from sfumato.models.course_unet import CourseUNet
+from sfumato.models.network import Network
+from sfumato.training.ahead import ahead
 from sfumato.training.checkpoint import Checkpoint, Groups
-from sfumato.training.data import ImageData, epoch_order
-from sfumato.training.objective import Objective
+from sfumato.training.data import TrainingData, epoch_order
+from sfumato.training.objective import Example, Objective
 from sfumato.training.recipe import Recipe
 
 
@@ -36,18 +37,17 @@ class Trainer:
     checkpoint continues bit for bit.
     """
 
-    def __init__(self, recipe: Recipe, data: ImageData, device: torch.device | str = "cpu") -> None:
-        channels, height, width = data.shape
-        if height != width:
-            raise UsageError(f"the course UNet wants square pictures, not {width}×{height}")
+    def __init__(self, recipe: Recipe, data: TrainingData, device: torch.device | str = "cpu") -> None:
         self.recipe = recipe
         self.data = data
         self.device = torch.device(device)
-        self.config = recipe.network_config(channels, height, data.classes)
-        self.objective = Objective(recipe.make_schedule(), recipe.prediction, recipe.condition_dropout)
+        self.config = recipe.network_config(data.shape, data.names)
+        self.objective = Objective(
+            recipe.make_schedule(), recipe.prediction, recipe.condition_dropout, recipe.weighting, recipe.gamma
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            network = CourseUNet(self.config)
+            network = self.config.build()
         # Channels last is the layout that CPU and GPU convolutions are fastest in.
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema: dict[str, Tensor] = {k: v.clone() for k, v in self.network.state_dict().items()}
@@ -59,6 +59,7 @@ class Trainer:
                 "exp_avg_sq": torch.zeros_like(parameter),
             }
         self.step = 0
+        self._order: tuple[int, Tensor] | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -73,37 +74,46 @@ class Trainer:
 
     def run(self) -> Iterator[Progress]:
         """Train to the end, one step at a time. Raises SfumatoError when the loss is no longer a number."""
-        order: Tensor | None = None
-        while self.step < self.total_steps:
-            epoch, batch = divmod(self.step, self.steps_per_epoch)
-            if order is None or batch == 0:
-                order = epoch_order(len(self.data), self.recipe.seed, epoch)
-            start = batch * self.recipe.batch_size
-            lr = self.recipe.lr_at(epoch)
-            loss = self._train_step(order[start : start + self.recipe.batch_size], lr)
+        # A GPU computes while the processor draws; on a processor both would want the same cores.
+        depth = 0 if self.device.type == "cpu" else 2
+        for example in ahead(self._example, range(self.step, self.total_steps), depth):
+            epoch = self.step // self.steps_per_epoch
+            lr = self.recipe.lr_at(epoch, self.step)
+            loss = self._train_step(example, lr)
             self.step += 1
             if not math.isfinite(loss):
                 raise SfumatoError(f"the loss of step {self.step} is {loss}; try a smaller lr (it is {lr:g})")
             ends = self.step % self.steps_per_epoch == 0 or self.step == self.total_steps
             yield Progress(self.step, epoch + 1, ends, loss, lr)
 
-    def _train_step(self, index: Tensor, lr: float) -> float:
-        generator = stream(self.recipe.seed, "step", self.step)
-        example = self.objective.example(self.data.pixels(index), self.data.labels[index], self.config, generator)
+    def _example(self, step: int) -> Example:
+        """What the network is shown in a step: it follows from the recipe, the data and the step alone."""
+        epoch, batch = divmod(step, self.steps_per_epoch)
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, epoch_order(len(self.data), self.recipe.seed, epoch)
+        start = batch * self.recipe.batch_size
+        index = self._order[1][start : start + self.recipe.batch_size]
+        generator = stream(self.recipe.seed, "step", step)
+        drawn = self.data.batch(index, generator, self.device)
+        return self.objective.example(drawn.pictures, drawn.conditions, generator)
+
+    def _train_step(self, example: Example, lr: float) -> float:
         self.network.train()
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16", cache_enabled=True
         ):
             output = self.network(
-                example.x.to(self.device, memory_format=torch.channels_last),
-                None if example.time is None else example.time.to(self.device),
-                None if example.classes is None else example.classes.to(self.device),
+                example.x.contiguous(memory_format=torch.channels_last),
+                example.time if self.config.timed else None,
+                self.network.encode(example.conditions),
             )
-        loss = torch.nn.functional.mse_loss(output.float(), example.target.to(self.device))
+        loss = example.loss(output.float())
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        if self.recipe.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimizer.step()
         self._average()
         return loss.item()
@@ -142,8 +152,9 @@ class Trainer:
             slot["step"].fill_(checkpoint.step)
         self.step = checkpoint.step
 
-    def average_network(self) -> CourseUNet:
+    def average_network(self) -> Network:
         """A copy of the network with the averaged weights, in evaluation mode, for sampling."""
-        network = CourseUNet(self.config)
+        network = self.config.build()
         network.load_state_dict(self.ema)
-        return network.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
+        placed: Network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return placed.eval()

@@ -137,10 +137,13 @@ def make_pictures(jobs: Sequence[AnyJob], options: Output, columns: int | None =
     import torch
 
     from sfumato.app.output import file_name, save_image, save_result, sheet
-    from sfumato.app.run import make_batches, run, total_steps
+    from sfumato.app.run import make_batches, run, total_steps, unknown_words
 
     check_folder(options.out)
-    total = total_steps(make_batches(jobs, options.load))
+    batches = make_batches(jobs, options.load)
+    total, notes = total_steps(batches), unknown_words(batches)
+    for note in notes if not options.quiet else ():
+        typer.echo(f"note: {note}", err=True)
     with progress("sampling", total, silent=options.quiet or options.json) as advance:
         results = run(jobs, options.load, lambda _, step: advance() if step.index else None)
     paths = [save_result(result, options.out) for result in results]
@@ -151,7 +154,9 @@ def make_pictures(jobs: Sequence[AnyJob], options: Output, columns: int | None =
         save_image(sheet(torch.stack([result.picture for result in results]), columns), overview)
     if options.json:
         rows = [{"file": str(p), "job": r.job.model_dump(mode="json")} for p, r in zip(paths, results, strict=True)]
-        typer.echo(json.dumps({"pictures": rows, "sheet": overview and str(overview)}, ensure_ascii=False))
+        typer.echo(
+            json.dumps({"pictures": rows, "sheet": overview and str(overview), "notes": notes}, ensure_ascii=False)
+        )
     elif not options.quiet:
         _say(results, paths, overview)
     return results

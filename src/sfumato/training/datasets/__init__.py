@@ -15,7 +15,7 @@ from sfumato.training.datasets.typeset import load_typeset
 NAMES = ("mnist", "typeset")
 """Data sets that need no folder."""
 
-__all__ = ["NAMES", "Skipped", "load_data", "load_folder", "load_mnist", "load_typeset"]
+__all__ = ["NAMES", "Skipped", "load_data", "load_folder", "load_mnist", "load_typeset", "summary"]
 
 
 def _silent(_: str) -> None:
@@ -64,7 +64,7 @@ def load_data(
         _of_split(path, split), 28 if size is None else size, 1 if channels is None else channels
     )
     if skipped:
-        warn(_summary(skipped))
+        warn(summary(skipped))
     return data
 
 
@@ -89,7 +89,8 @@ def _of_split(path: Path, split: Literal["train", "test"]) -> Path:
     return path
 
 
-def _summary(skipped: list[Skipped], shown: int = 3) -> str:
+def summary(skipped: list[Skipped], shown: int = 3) -> str:
+    """What was left out of a folder, in one line."""
     listed = "; ".join(f"{item.path.name}: {item.reason}" for item in skipped[:shown])
     more = f"; and {len(skipped) - shown} more" if len(skipped) > shown else ""
     return f"left out {len(skipped)} of the folder's entries ({listed}{more})"

@@ -1,0 +1,327 @@
+"""A text-conditioned UNet for small colour pictures, with its text encoder.
+
+The picture is cut into patches of 2×2 pixels that become channels (pixel unshuffle), so the network works at half the
+size. Residual blocks (He et al. 2016, pre-activation) are modulated by time and pooled text through their
+normalisation (Dhariwal & Nichol 2021, section 3); at small sizes the pixels attend to the words, and at the smallest
+to words and pixels together: the words' keys and values stand beside their own (Nichol et al. 2022, section 4).
+
+The text encoder is a small transformer over words, trained with the rest. It asks for no download.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, TypeVar
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sfumato.errors import UsageError
+from sfumato.models.network import Encoded, Network, NetworkConfig
+from sfumato.models.text import PAD, Vocabulary, words
+
+GROUP = 16
+"""Channels that are normalised together."""
+Affine = TypeVar("Affine", nn.Linear, nn.Conv2d)
+
+
+@dataclass(frozen=True)
+class TextUNetConfig(NetworkConfig):
+    """What a text UNet is built from."""
+
+    kind: ClassVar[str] = "text-unet"
+
+    words: tuple[str, ...]
+    """The vocabulary."""
+    size: int = 64
+    """Height and width of the picture in pixels."""
+    channels: int = 3
+    """Channels of the picture."""
+    patch: int = 2
+    """Pixels, in height and width, that become channels."""
+    widths: tuple[int, ...] = (64, 192, 384)
+    """Channels at size/patch, half of that, a quarter …; multiples of 32."""
+    blocks: int = 1
+    """Residual blocks at each size on the way down, and on the way up."""
+    attention: int = 16
+    """Largest size in pixels at which the picture attends to the words."""
+    own_attention: int = 8
+    """Largest size in pixels at which it attends to itself too."""
+    head: int = 32
+    """Channels of an attention head."""
+    text_width: int = 256
+    """Channels of a word."""
+    text_layers: int = 2
+    """Layers of the text encoder."""
+    length: int = 24
+    """Words of a prompt, at most."""
+
+    def __post_init__(self) -> None:
+        numbers = (self.size, self.channels, self.patch, self.blocks, self.head, self.text_width, self.length)
+        if not self.widths or min(*numbers, *self.widths) < 1 or self.text_layers < 0:
+            raise ValueError("the numbers of a text UNet must be at least 1")
+        if self.size % (self.patch * 2 ** (len(self.widths) - 1)):
+            raise ValueError(
+                f"a picture of {self.size} pixels cannot be halved {len(self.widths) - 1} times in patches"
+            )
+        if any(width % math.lcm(GROUP, self.head) for width in (*self.widths, self.text_width)):
+            raise ValueError(f"widths must be multiples of {math.lcm(GROUP, self.head)}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        return self.channels, self.size, self.size
+
+    @property
+    def timed(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def conditioned(self) -> bool:
+        """Always: by text."""
+        return True
+
+    def build(self) -> TextUNet:
+        """The network, with random weights."""
+        return TextUNet(self)
+
+
+class Attention(nn.Module):
+    """Rows attend to themselves (`own`), to words (`text` is their width), or to both at once; a residual, pre-norm."""
+
+    def __init__(self, width: int, head: int, *, own: bool = True, text: int = 0) -> None:
+        super().__init__()
+        self.head = head
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width)
+        self.own = nn.Linear(width, 2 * width) if own else None
+        self.words = nn.Linear(text, 2 * width) if text else None
+        self.out = _zero(nn.Linear(width, width))
+
+    def _heads(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b k n e"]:
+        return x.reshape(*x.shape[:2], -1, self.head).transpose(1, 2)
+
+    def read(self, words: Float[Tensor, "b l d"]) -> tuple[Float[Tensor, "b k l e"], Float[Tensor, "b k l e"]]:
+        """Keys and values of words."""
+        assert self.words is not None
+        key, value = self.words(words).chunk(2, dim=-1)
+        return self._heads(key), self._heads(value)
+
+    def forward(
+        self,
+        x: Float[Tensor, "b n d"],
+        counts: Bool[Tensor, "b l"],
+        words: tuple[Float[Tensor, "b k l e"], Float[Tensor, "b k l e"]] | None = None,
+    ) -> Float[Tensor, "b n d"]:
+        """x with what it attended to added. `counts` says which of the words do (of its own rows without `words`)."""
+        normed = self.norm(x)
+        pairs = [] if words is None else [words]
+        if self.own is not None:
+            key, value = self.own(normed).chunk(2, dim=-1)
+            pairs.insert(0, (self._heads(key), self._heads(value)))
+        keys, values = (torch.cat(parts, dim=2) for parts in zip(*pairs, strict=True))
+        mask = F.pad(counts, (keys.shape[2] - counts.shape[1], 0), value=True)[:, None, None]
+        seen = F.scaled_dot_product_attention(self._heads(self.query(normed)), keys, values, mask)
+        out: Tensor = x + self.out(seen.transpose(1, 2).flatten(2))
+        return out
+
+
+class TextLayer(nn.Module):
+    """One layer of the text encoder: attention and a two-layer network, both residual with pre-normalisation."""
+
+    def __init__(self, width: int, head: int) -> None:
+        super().__init__()
+        self.attention = Attention(width, head)
+        self.network = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), _zero(nn.Linear(4 * width, width))
+        )
+
+    def forward(self, x: Float[Tensor, "b n d"], counts: Bool[Tensor, "b n"]) -> Float[Tensor, "b n d"]:
+        """x after the layer; `counts` says which rows do."""
+        x = self.attention(x, counts)
+        out: Tensor = x + self.network(x)
+        return out
+
+
+class TextEncoder(nn.Module):
+    """Words to vectors: embeddings with positions, transformer layers. A start token goes before and pools the text."""
+
+    def __init__(self, words: int, width: int, layers: int, length: int, head: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(words, width)
+        # Token 0 is padding, which is never seen: its row stands for the start.
+        self.position = nn.Parameter(torch.randn(length + 1, width) * 0.02)
+        self.layers = nn.ModuleList(TextLayer(width, head) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        nn.init.normal_(self.embed.weight, std=0.5)
+
+    def forward(self, tokens: Int[Tensor, "b l"]) -> tuple[Float[Tensor, "b m d"], Bool[Tensor, "b m"]]:
+        """A vector for the start and for each word, m = l + 1, and which of them count."""
+        begun = F.pad(tokens, (1, 0), value=PAD)
+        counts = F.pad(tokens != PAD, (1, 0), value=True)
+        x = self.embed(begun) + self.position[: begun.shape[1]]
+        for layer in self.layers:
+            x = layer(x, counts)
+        return self.norm(x), counts
+
+
+class ResBlock(nn.Module):
+    """Two 3×3 convolutions, the second's normalisation scaled and shifted by the embedding of time and text."""
+
+    def __init__(self, inputs: int, outputs: int, embedding: int) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(inputs // GROUP, inputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.modulate = _zero(nn.Linear(embedding, 2 * outputs))
+        self.norm2 = nn.GroupNorm(outputs // GROUP, outputs, affine=False)
+        self.conv2 = _zero(nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Float[Tensor, "b i h w"], embedding: Float[Tensor, "b e"]) -> Float[Tensor, "b o h w"]:
+        """x through the block."""
+        scale, shift = self.modulate(embedding)[:, :, None, None].chunk(2, dim=1)
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = self.conv2(F.silu(torch.addcmul(shift, self.norm2(h), 1 + scale)))
+        out: Tensor = self.skip(x) + h
+        return out
+
+
+class Stage(nn.Module):
+    """A residual block, and attention over pixels and words where the size allows it."""
+
+    def __init__(self, inputs: int, outputs: int, embedding: int, attention: Attention | None) -> None:
+        super().__init__()
+        self.block = ResBlock(inputs, outputs, embedding)
+        self.attention = attention
+
+    def forward(
+        self, x: Float[Tensor, "b i h w"], embedding: Float[Tensor, "b e"], words: Words
+    ) -> Float[Tensor, "b o h w"]:
+        """x through the stage; takes its own keys and values from `words`."""
+        out: Tensor = self.block(x, embedding)
+        if self.attention is None:
+            return out
+        rows: Tensor = self.attention(out.flatten(2).transpose(1, 2), words.counts, words.next())
+        return rows.transpose(1, 2).reshape(out.shape)
+
+
+class Words:
+    """The keys and values of the words for each attention of a network, handed out in order."""
+
+    def __init__(self, counts: Bool[Tensor, "b l"], pairs: Sequence[Tensor]) -> None:
+        self.counts = counts
+        self._pairs = iter(zip(pairs[::2], pairs[1::2], strict=True))
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """Those of the next attention."""
+        return next(self._pairs)
+
+
+class TextUNet(Network):
+    """The UNet; `read` and `encode` are its text side, `forward` its picture side."""
+
+    config: TextUNetConfig
+
+    def __init__(self, config: TextUNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths, patched = config.widths, config.channels * config.patch**2
+        embedding = widths[-1]
+        self.text = TextEncoder(
+            len(config.words) + 1, config.text_width, config.text_layers, config.length, config.head
+        )
+        self.pooled = nn.Linear(config.text_width, embedding)
+        self.time = nn.Sequential(nn.Linear(embedding, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+
+        def stage(level: int, inputs: int) -> Stage:
+            width, size = widths[level], config.size // config.patch >> level
+            attention = Attention(width, config.head, own=size <= config.own_attention, text=config.text_width)
+            return Stage(inputs, width, embedding, attention if size <= config.attention else None)
+
+        self.unshuffle, self.shuffle = nn.PixelUnshuffle(config.patch), nn.PixelShuffle(config.patch)
+        self.first = nn.Conv2d(patched, widths[0], 3, padding=1)
+        # Levels from fine to coarse on the way down and from coarse to fine on the way up, `blocks` stages at each.
+        levels = [level for level in range(len(widths)) for _ in range(config.blocks)]
+        pairs = list(itertools.pairwise(widths))
+        self.down = nn.ModuleList(stage(level, widths[level]) for level in levels)
+        self.coarser = nn.ModuleList(nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in pairs)
+        self.middle = stage(len(widths) - 1, widths[-1])
+        self.up = nn.ModuleList(stage(level, 2 * widths[level]) for level in reversed(levels))
+        self.finer = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2)) for fine, coarse in reversed(pairs)
+        )
+        self.norm = nn.GroupNorm(widths[0] // GROUP, widths[0])
+        self.last = _zero(nn.Conv2d(widths[0], patched, 3, padding=1))
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The words it knows."""
+        return Vocabulary(self.config.words)
+
+    def check(self, condition: str, model: str) -> tuple[str, ...]:
+        """The unknown words of a prompt; UsageError when there is no other."""
+        unknown = self.vocabulary.unknown(condition)
+        if unknown and len(unknown) == len(set(words(condition))):
+            near = self.vocabulary.near(unknown[0])
+            hint = f"; near it are {', '.join(near)}" if near else ""
+            raise UsageError(f"model {model} knows no word of {condition!r}{hint}")
+        return unknown
+
+    def read(self, conditions: Sequence[str | None]) -> Int[Tensor, "b l"]:
+        """Prompts as tokens; None and the empty prompt are nothing. Unknown words are left out."""
+        return self.vocabulary.read(conditions, self.config.length)
+
+    def encode(self, conditions: Shaped[Tensor, "b l"]) -> Encoded:
+        """The pooled text, which words count, and the keys and values of the words for each attention."""
+        vectors, counts = self.text(conditions)
+        # In the order in which a picture passes them.
+        attentions = [stage.attention for stage in (*self.down, self.middle, *self.up)]
+        pairs = [attention.read(vectors) for attention in attentions if isinstance(attention, Attention)]
+        return (self.pooled(vectors[:, 0]), counts, *(tensor for pair in pairs for tensor in pair))
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], time: Float[Tensor, "b 1"] | None = None, condition: Encoded = ()
+    ) -> Float[Tensor, "b c h w"]:
+        """The network's output for pictures x, given the levels' times and what `encode` made of the prompts."""
+        if time is None or not condition:
+            raise ValueError("a text UNet wants the time and a condition")
+        pooled, counts, *pairs = condition
+        reading = Words(counts, pairs)
+        embedding = F.silu(self.time(sinusoids(time, self.config.widths[-1]).to(pooled.dtype)) + pooled)
+        h = self.first(self.unshuffle(x))
+        skips: list[Tensor] = []
+        blocks = self.config.blocks
+        for k, stage in enumerate(self.down):
+            if k and k % blocks == 0:
+                h = self.coarser[k // blocks - 1](h)
+            h = stage(h, embedding, reading)
+            skips.append(h)
+        h = self.middle(h, embedding, reading)
+        for k, stage in enumerate(self.up):
+            if k and k % blocks == 0:
+                h = self.finer[k // blocks - 1](h)
+            h = stage(torch.cat([h, skips.pop()], dim=1), embedding, reading)
+        out: Tensor = self.shuffle(self.last(F.silu(self.norm(h))))
+        return out
+
+
+def sinusoids(time: Float[Tensor, "b 1"], width: int) -> Float[Tensor, "b d"]:
+    """Cosines and sines of times in [0, 1] at `width`/2 frequencies from 1 to 1000 radians (Vaswani et al. 2017)."""
+    frequencies = torch.logspace(0, 3, width // 2, device=time.device)
+    angles = time.float() * frequencies
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+def _zero(module: Affine) -> Affine:
+    """The module, so set that its output is 0: a residual that begins as nothing."""
+    nn.init.zeros_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module

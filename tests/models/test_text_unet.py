@@ -1,0 +1,128 @@
+import pytest
+import torch
+
+from sfumato.errors import UsageError
+from sfumato.models.network import Encoded
+from sfumato.models.text import Vocabulary, words
+from sfumato.models.text_unet import TextUNet, TextUNetConfig
+from sfumato.models.weights import load_weights, save_weights
+
+WORDS = ("a", "blue", "house", "lion", "of", "rocket", "ship")
+SMALL = TextUNetConfig(WORDS, size=16, widths=(32, 64), attention=8, own_attention=4, text_width=32, length=5)
+
+
+@pytest.fixture(scope="module")
+def network() -> TextUNet:
+    """A small network whose residuals are no longer the zeros that it begins with."""
+    torch.manual_seed(0)
+    network = SMALL.build().eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.abs().sum() == 0:
+                parameter.normal_(std=0.05)
+    return network
+
+
+def encode(network: TextUNet, *prompts: str | None) -> Encoded:
+    return network.encode(network.read(prompts))
+
+
+def test_words_are_runs_of_letters_and_digits_without_accents():
+    assert words("A 3D-render of the man’s Piñata, “ok”!") == ["a", "3d", "render", "of", "the", "mans", "pinata", "ok"]
+
+
+def test_a_vocabulary_knows_regular_plurals_and_tells_what_it_does_not_know():
+    vocabulary = Vocabulary.of(["A rocket ship", "two houses", "a baby", "boxes"])
+    assert vocabulary.words == ("a", "baby", "boxes", "houses", "rocket", "ship", "two")
+    for known in ("rockets", "house", "babies", "box", "Ship"):
+        assert vocabulary.unknown(known) == ()
+    assert vocabulary.unknown("a hipster and a barista, a hipster") == ("hipster", "and", "barista")
+    assert vocabulary.near("rokcet") == ("rocket",)
+
+
+def test_prompts_are_read_as_tokens_and_nothing_as_zeros():
+    vocabulary = Vocabulary(WORDS)
+    read = vocabulary.read(["a lion", None, "", "the lions of a blue house ship"], 4)
+    assert read.tolist() == [[1, 4, 0, 0], [0] * 4, [0] * 4, [4, 5, 1, 2]]
+
+
+def test_an_untrained_network_says_nothing_whatever_the_picture():
+    network = SMALL.build()
+    assert network(torch.randn(2, 3, 16, 16), torch.rand(2, 1), encode(network, "lion", None)).abs().max() == 0
+
+
+def test_a_row_does_not_depend_on_its_neighbours(network):
+    x, t = torch.randn(4, 3, 16, 16), torch.rand(4, 1)
+    prompts = ("a lion", None, "blue house", "a blue rocket ship of")
+    together = network(x, t, encode(network, *prompts))
+    for k, prompt in enumerate(prompts):
+        alone = network(x[k : k + 1], t[k : k + 1], encode(network, prompt))
+        assert (together[k : k + 1] - alone).abs().max() <= 1e-5
+
+
+def test_padding_says_nothing(network):
+    short = TextUNet(TextUNetConfig(WORDS, size=16, widths=(32, 64), attention=8, own_attention=4, text_width=32))
+    assert short.config.length == 24
+    tokens = network.read(["a lion"])
+    x, t = torch.randn(1, 3, 16, 16), torch.rand(1, 1)
+    full, cut = (network(x, t, network.encode(part)) for part in (tokens, tokens[:, :2]))
+    assert (full - cut).abs().max() <= 1e-5
+
+
+def test_prompt_words_and_their_order_and_time_matter(network):
+    x, t = torch.randn(1, 3, 16, 16), torch.full((1, 1), 0.5)
+    outputs = [network(x, t, encode(network, p)) for p in (None, "lion", "house", "blue house", "house blue")]
+    outputs.append(network(x, t + 0.1, encode(network, None)))
+    for i, one in enumerate(outputs):
+        for other in outputs[:i]:
+            assert (one - other).abs().max() > 1e-4
+
+
+def test_unknown_words_are_told_and_a_prompt_of_them_alone_is_refused(network):
+    assert network.check("a lion", "tiny") == ()
+    assert network.check("a hipster lion", "tiny") == ("hipster",)
+    with pytest.raises(UsageError, match="model tiny knows no word of 'rocet shop'; near it are rocket"):
+        network.check("rocet shop", "tiny")
+
+
+def test_every_parameter_learns():
+    torch.manual_seed(0)
+    network = SMALL.build()
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    tokens = network.read(["a lion", "blue house of a ship"])
+    for _ in range(4):  # layer after layer leaves the zeros
+        optimizer.zero_grad()
+        output = network(torch.randn(2, 3, 16, 16), torch.rand(2, 1), network.encode(tokens))
+        (output - torch.randn(output.shape)).square().mean().backward()
+        optimizer.step()
+    still = [name for name, p in network.named_parameters() if p.grad is None or p.grad.abs().max() == 0]
+    assert still == []
+
+
+def test_conditions_must_be_given(network):
+    with pytest.raises(ValueError, match="wants the time and a condition"):
+        network(torch.zeros(1, 3, 16, 16))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"widths": ()}, {"widths": (32, 40)}, {"size": 18}, {"text_width": 20}, {"length": 0}, {"blocks": 0}]
+)
+def test_impossible_configurations_are_refused(changes):
+    with pytest.raises(ValueError, match=r"multiples of 32|at least 1|cannot be halved"):
+        TextUNetConfig(**{**SMALL.to_dict(), **changes})
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_weights_read_back(tmp_path, blocks):
+    config = TextUNetConfig(**{**SMALL.to_dict(), "blocks": blocks})
+    network = config.build().eval()
+    save_weights(tmp_path / "w.safetensors", config, network.state_dict(), {"step": 3})
+    again = load_weights(tmp_path / "w.safetensors").network
+    assert again.config == config
+    x, t = torch.randn(1, 3, 16, 16), torch.rand(1, 1)
+    assert torch.equal(again(x, t, encode(again, "a lion")), network(x, t, encode(network, "a lion")))
+
+
+def test_the_network_of_the_recipe_fits_into_the_package():
+    network = TextUNetConfig(tuple(f"w{k}" for k in range(2000))).build()
+    assert sum(p.numel() for p in network.parameters()) < 20e6

@@ -168,7 +168,7 @@ def test_inspect_tells_the_job(sfumato, tiny_model, tmp_path):
     (path,) = pictures(tmp_path / "a")
     told = json.loads(sfumato("inspect", path, "--json").out)
     assert told["job"]["kind"] == "generate"
-    assert set(told) == {"schema", "job", "model", "versions", "device", "pixels"}
+    assert set(told) == {"schema", "job", "models", "versions", "device", "pixels"}
     assert "Seed: 0" in load(path).info["parameters"]
 
 
@@ -241,7 +241,7 @@ def test_odd_data_and_models_are_one_line(sfumato, tmp_path, odd_files, command,
         (("anagram", "6", "x"), "unknown class"),
         (("hybrid", "0", "3", "--sigma", "0"), "sigma"),
         (("hybrid", "0", "x"), "unknown class"),
-        (("train", "nothing"), "unknown recipe 'nothing'; choose one of class, denoiser, text, time"),
+        (("train", "nothing"), "unknown recipe 'nothing'; choose one of class, denoiser, text, time, upsample"),
         (("train", "class", "--set", "epochs=0"), "epochs"),
         (("train", "class", "--set", "epoch=1"), "has no key 'epoch'"),
         (("train", "class", "--set", "epochs"), "key=value"),
@@ -321,7 +321,7 @@ def test_an_output_that_cannot_be_written_is_told_before_any_work(sfumato, tmp_p
         "[]",
         "{}",
         '{"schema": 1}',
-        '{"schema": 2, "job": {}}',
+        '{"schema": 3, "job": {}}',
         '{"schema": 1, "job": []}',
         '{"schema": 1, "job": {"kind": "generate"}}',
         '{"schema": 1, "job": {"kind": "edit", "steps": 3, "guidance": 1, "begin": 1, '

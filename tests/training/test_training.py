@@ -41,7 +41,7 @@ def recipe(name: str = "class", **changes):
 
 
 def test_the_packaged_recipes_have_the_numbers_of_the_course():
-    assert packaged_recipes() == ["class", "denoiser", "text", "time"]
+    assert packaged_recipes() == ["class", "denoiser", "text", "time", "upsample"]
     denoiser, time_, class_ = (load_recipe(name) for name in ("denoiser", "time", "class"))
     assert (denoiser.epochs, denoiser.batch_size, denoiser.width, denoiser.sigmas) == (5, 256, 128, (0.5,))
     assert (denoiser.lr, denoiser.prediction, denoiser.lr_at(4, 0)) == (1e-4, Prediction.X0, 1e-4)
@@ -198,7 +198,7 @@ def test_recipes_from_files(tmp_path):
         load_recipe(str(mine))
     with pytest.raises(UsageError, match="no such recipe"):
         load_recipe(str(tmp_path / "other.toml"))
-    with pytest.raises(UsageError, match="unknown recipe 'clas'; choose one of class, denoiser, text, time"):
+    with pytest.raises(UsageError, match="unknown recipe 'clas'; choose one of class, denoiser, text, time, upsample"):
         load_recipe("clas")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sfumato.app.job import Job
-from sfumato.app.jobs import Anagram, AnyJob, Denoise, Edit, Generate, Hybrid, Inpaint
+from sfumato.app.jobs import Anagram, AnyJob, Denoise, Edit, Generate, Hybrid, Inpaint, Upscale
 from sfumato.errors import UsageError
 from sfumato.training.recipe import load_recipe, parse
 
@@ -80,7 +80,7 @@ def _what(first: AnyJob, jobs: Sequence[AnyJob], image: str | None) -> list[str]
             times = _unique(f"{job.t:g}" for job in jobs if isinstance(job, Denoise))
             blur = [] if first.sigma == 1 else ["--sigma", f"{first.sigma:g}"]
             return [image or first.image.name, *_prompt(first.prompt), "--t", ",".join(times), *blur]
-        case Inpaint():
+        case Inpaint() | Upscale():
             return [image or first.image.name, *_prompt(first.prompt)]
         case Anagram():
             views = [word for reading in first.readings for word in ("--view", reading.view)]
@@ -98,6 +98,7 @@ def _common(job: AnyJob) -> list[str]:
         value = getattr(job, name)
         if name in _FLAGS and value != field.default:
             words += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
+    words += [word for name in job.larger for word in ("--larger", name)]
     return words if job.last_step else [*words, "--no-last-step"]
 
 

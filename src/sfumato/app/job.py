@@ -16,12 +16,13 @@ from sfumato.backends.network import NetworkDenoiser
 from sfumato.core.constraints import Inpaint as InpaintConstraint
 from sfumato.core.estimates import Clipped, DynamicallyThresholded, Node, guided
 from sfumato.core.loop import Canvas, FromImage
+from sfumato.core.noise import stream
 from sfumato.core.pixels import from_unit
 from sfumato.core.samplers import DDIM, DDPM, SAMPLERS, Sampler
 from sfumato.core.schedules import Path, strided
 from sfumato.errors import UsageError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def _sampler(name: str) -> str:
@@ -56,6 +57,8 @@ class Job(BaseModel):
     last_step: bool = True
     """Whether a last step goes from t = 0 to x₀; the loop of the course stops at t = 0."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    larger: tuple[str, ...] = ()
+    """Models that make the picture larger, one after the other: the later stages of a cascade."""
 
     @abstractmethod
     def tree(self) -> Node:
@@ -75,19 +78,43 @@ class Job(BaseModel):
 
     def canvas(self, model: NetworkDenoiser) -> Canvas:
         """What the loop is given. Raises UsageError for a condition that the model does not know."""
+        guide = self.guide(model)
+        if guide is None and model.low_res is not None:
+            raise UsageError(
+                f"model {model.name} makes pictures larger that there are; use it with upscale or --larger"
+            )
+        return Canvas(self._thresholded(model), self.seed, self.start(model), self.constraint(model), guide)
+
+    def stage(self, model: NetworkDenoiser, below: tuple[int, int, int]) -> Job:
+        """The same job as the later stage of a cascade does it, after a stage of shape `below`."""
+        del below
+        defaults = model.defaults
+        return self.model_copy(update={"model": model.name, "steps": defaults.steps, "guidance": defaults.guidance})
+
+    def canvas_above(self, model: NetworkDenoiser, below: Float[Tensor, "c s s"]) -> Canvas:
+        """What the loop of a later stage is given, after a finished picture, values in [0, 1], of the one before."""
+        return Canvas(self._thresholded(model), self.seed, guide=low_resolution(below, model, self.seed))
+
+    def _thresholded(self, model: NetworkDenoiser) -> Node:
         tree = self.tree()
         for query in tree.queries():
             model.check(query.condition)
         low, high = model.pixel_range
         match self.threshold:
             case "static":
-                tree = Clipped(tree, low, high)
+                return Clipped(tree, low, high)
             case "dynamic":
-                tree = DynamicallyThresholded(tree, low, high)
-        return Canvas(tree, self.seed, self.start(model), self.constraint(model))
+                return DynamicallyThresholded(tree, low, high)
+            case _:
+                return tree
 
     def start(self, model: NetworkDenoiser) -> FromImage | None:
         """Where the canvas begins; None is pure noise."""
+        del model
+        return None
+
+    def guide(self, model: NetworkDenoiser) -> Float[Tensor, "c h w"] | None:
+        """What the model sees beside the canvas."""
         del model
         return None
 
@@ -118,6 +145,19 @@ class Job(BaseModel):
     def digest(self) -> str:
         """SHA-256 of the job as data: equal for equal jobs."""
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def low_resolution(small: Float[Tensor, "c s s"], model: NetworkDenoiser, seed: int) -> Float[Tensor, "c h w"]:
+    """A picture, values in [0, 1], as the guide of a model that makes it larger.
+
+    Raises UsageError when the model makes larger nothing, or something else.
+    """
+    if model.low_res is None:
+        raise UsageError(f"model {model.name} makes no picture larger")
+    try:
+        return model.low_res.of(from_unit(small, model), stream(seed, "guide", model.low_res.size), model.shape[-1])
+    except ValueError as error:
+        raise UsageError(f"model {model.name}: {error}") from error
 
 
 def to_model(picture: Picture, model: NetworkDenoiser) -> Float[Tensor, "c h w"]:

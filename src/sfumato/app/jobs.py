@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 
-from sfumato.app.job import Count, Job, to_model
+from sfumato.app.job import Count, Job, low_resolution, to_model
 from sfumato.app.pictures import Picture
 from sfumato.backends.network import NetworkDenoiser
 from sfumato.core.constraints import Inpaint as InpaintConstraint
@@ -144,6 +144,10 @@ class Hybrid(Job):
         """Low frequencies of one guided estimate, high ones of the other."""
         return hybrid(self.guided(self.far), self.guided(self.near), sigma=self.sigma)
 
+    def stage(self, model: NetworkDenoiser, below: tuple[int, int, int]) -> Job:
+        """The frequencies part at the same place of the picture, so further apart in pixels."""
+        return super().stage(model, below).model_copy(update={"sigma": self.sigma * model.shape[-1] / below[-1]})
+
     @property
     def title(self) -> str:
         """Both prompts."""
@@ -199,7 +203,28 @@ class Denoise(Job):
         return f"{self.method} {self.image.title} at t {self.t:g}"
 
 
-AnyJob = Annotated[Generate | Edit | Inpaint | Anagram | Hybrid | Denoise, Field(discriminator="kind")]
+class Upscale(Job):
+    """A picture made larger by the later stage of a cascade."""
+
+    kind: Literal["upscale"] = "upscale"
+    image: Picture
+    prompt: str | None = None
+
+    def tree(self) -> Node:
+        """The guided estimate."""
+        return self.guided(self.prompt)
+
+    def guide(self, model: NetworkDenoiser) -> Float[Tensor, "c h w"]:
+        """The picture."""
+        return low_resolution(self.image.tensor(), model, self.seed)
+
+    @property
+    def title(self) -> str:
+        """What is made larger."""
+        return f"{self.image.title} larger" + (f" as {self.prompt}" if self.prompt else "")
+
+
+AnyJob = Annotated[Generate | Edit | Inpaint | Anagram | Hybrid | Denoise | Upscale, Field(discriminator="kind")]
 _ADAPTER: TypeAdapter[AnyJob] = TypeAdapter(AnyJob)
 
 
@@ -214,7 +239,7 @@ def parse_job(data: Any) -> AnyJob:
 def explain(error: ValidationError) -> str:
     """The first complaint of pydantic in one line."""
     first = error.errors()[0]
-    kinds = {"generate", "edit", "inpaint", "anagram", "hybrid", "denoise"}
+    kinds = {"generate", "edit", "inpaint", "anagram", "hybrid", "denoise", "upscale"}
     where = ".".join(str(part) for part in first["loc"] if part not in kinds) or "the job"
     message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     given = first["input"]

@@ -34,7 +34,7 @@ def provenance(result: Result) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "job": result.job.model_dump(mode="json"),
-        "model": {"name": result.model.name, "sha256": result.model.sha256},
+        "models": [{"name": model.name, "sha256": model.sha256} for model in result.models],
         "versions": {"sfumato": version("sfumato"), "torch": torch.__version__, "python": platform.python_version()},
         "device": str(result.model.device),
         "pixels": pixel_digest(to_image(result.picture)),
@@ -58,7 +58,8 @@ def parameters(job: AnyJob) -> str:
 def file_name(result: Result) -> str:
     """A name that says what the picture is, and differs for different jobs and weights."""
     slug = re.sub(r"[^a-z0-9]+", "-", result.job.title.lower()).strip("-")[:48].strip("-") or "picture"
-    digest = hashlib.sha256(f"{result.job.digest}{result.model.sha256}".encode()).hexdigest()[:8]
+    weights = "".join(str(model.sha256) for model in result.models)
+    digest = hashlib.sha256(f"{result.job.digest}{weights}".encode()).hexdigest()[:8]
     return f"{result.job.kind}-{slug}-seed{result.job.seed}-{digest}.png"
 
 
@@ -95,6 +96,9 @@ def read_provenance(path: Path) -> dict[str, Any]:
         raise UsageError(f"the job in {path} is damaged: {error}") from error
     if not isinstance(data, dict) or "job" not in data:
         raise UsageError(f"the job in {path} is damaged: it has no field 'job'")
+    if data.get("schema") == 1:  # it knew one stage
+        data = {**data, "schema": SCHEMA, "models": [data.get("model")]}
+        data.pop("model", None)
     if data.get("schema") != SCHEMA:
         raise UsageError(f"{path} has a job of schema {data.get('schema')!r}; this sfumato reads schema {SCHEMA}")
     return data
@@ -109,7 +113,7 @@ def differences(facts: dict[str, Any], again: Result, path: Path) -> list[str]:
     if now["pixels"] != there:
         found += [
             f"{key} was {before!r} and is {now[key]!r}"
-            for key in ("model", "versions", "device")
+            for key in ("models", "versions", "device")
             if (before := facts.get(key)) != now[key]
         ] or ["the pixels differ, on the same model, versions and device"]
     return found

@@ -1,19 +1,22 @@
-"""Running jobs: those that share a model, a path and a sampler go through the loop as one batch."""
+"""Running jobs: those that share a model, a path and a sampler go through the loop as one batch, stage after stage."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
 
+from sfumato.app.job import Job
 from sfumato.app.jobs import AnyJob
 from sfumato.backends.network import NetworkDenoiser
 from sfumato.core.loop import Canvas, Step, steps
 from sfumato.core.pixels import to_unit
 from sfumato.core.samplers import Sampler
 from sfumato.core.schedules import Path
+from sfumato.errors import UsageError
 
 ROW_LIMIT = 128
 """Rows of one forward. On a CPU more rows gain nothing and cost memory."""
@@ -23,60 +26,90 @@ Loader = Callable[[str, str], NetworkDenoiser]
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A finished job: the picture, values in [0, 1], and the model that made it."""
+    """A finished job: the picture, values in [0, 1], and the models that made it, the first stage's first."""
 
     job: AnyJob
-    model: NetworkDenoiser
+    models: tuple[NetworkDenoiser, ...]
     picture: Float[Tensor, "c h w"]
+
+    @property
+    def model(self) -> NetworkDenoiser:
+        """The model of the first stage."""
+        return self.models[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One stage of a job."""
+
+    job: AnyJob
+    stage: Job
+    """The job as this stage does it."""
+    models: tuple[NetworkDenoiser, ...]
+    """Those of the stages so far; the last one is this stage's."""
+    canvas: Canvas
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Jobs that run together."""
+    """Tasks that run together."""
 
-    jobs: tuple[AnyJob, ...]
-    canvases: tuple[Canvas, ...]
-    model: NetworkDenoiser
+    tasks: tuple[Task, ...]
     path: Path
     sampler: Sampler
 
+    @property
+    def model(self) -> NetworkDenoiser:
+        """The model of all of them."""
+        return self.tasks[0].models[-1]
+
     def steps(self) -> Iterator[Step]:
         """Every step of the loop."""
-        return steps(self.model, self.canvases, self.path, self.sampler, row_limit=ROW_LIMIT)
+        return steps(self.model, [task.canvas for task in self.tasks], self.path, self.sampler, row_limit=ROW_LIMIT)
 
     def results(self, last: Step) -> list[Result]:
         """The finished pictures, from the last step."""
-        finished = [job.finish(x) for job, x in zip(self.jobs, last.x, strict=True)]
-        return [Result(job, self.model, to_unit(x, self.model)) for job, x in zip(self.jobs, finished, strict=True)]
+        finished = zip(self.tasks, last.x, strict=True)
+        return [Result(t.job, t.models, to_unit(t.stage.finish(x), self.model)) for t, x in finished]
 
 
 def make_batches(jobs: Sequence[AnyJob], load: Loader) -> list[Batch]:
-    """The jobs in as few batches as can be. Raises UsageError for a job that its model cannot do, before any runs."""
-    models: dict[tuple[str, str], NetworkDenoiser] = {}
-    groups: dict[tuple[str, str, Path, Sampler], list[tuple[AnyJob, Canvas]]] = {}
+    """The first stages of jobs in as few batches as can be.
+
+    Raises UsageError for a job that its models cannot do, before any runs.
+    """
     for job in jobs:
-        key = (job.model, job.dtype)
-        if key not in models:
-            models[key] = load(*key)
-        model = models[key]
-        group = (*key, job.path(model), job.make_sampler())
-        groups.setdefault(group, []).append((job, job.canvas(model)))
-    return [
-        Batch(tuple(job for job, _ in members), tuple(c for _, c in members), models[name, dtype], path, sampler)
-        for (name, dtype, path, sampler), members in groups.items()
-    ]
+        _check_stages(job, load)
+    models = [load(job.model, job.dtype) for job in jobs]
+    return _grouped(Task(job, job, (model,), job.canvas(model)) for job, model in zip(jobs, models, strict=True))
+
+
+def batches_above(results: Sequence[Result], load: Loader) -> list[Batch]:
+    """The next stages of those jobs that have one."""
+    tasks = []
+    for result in results:
+        if len(result.models) <= len(result.job.larger):
+            model = load(result.job.larger[len(result.models) - 1], result.job.dtype)
+            stage = result.job.stage(model, result.models[-1].shape)
+            tasks.append(Task(result.job, stage, (*result.models, model), stage.canvas_above(model, result.picture)))
+    return _grouped(tasks)
 
 
 def run(jobs: Sequence[AnyJob], load: Loader, on_step: Callable[[Batch, Step], None] | None = None) -> list[Result]:
     """Run jobs to their ends; results in the order of the jobs. `on_step` sees every step of every batch."""
     done: dict[int, Result] = {}
-    for batch in make_batches(jobs, load):
-        last: Step | None = None
-        for last in batch.steps():
-            if on_step is not None:
-                on_step(batch, last)
-        assert last is not None
-        done.update({id(result.job): result for result in batch.results(last)})
+    batches = make_batches(jobs, load)
+    while batches:
+        results = []
+        for batch in batches:
+            last: Step | None = None
+            for last in batch.steps():
+                if on_step is not None:
+                    on_step(batch, last)
+            assert last is not None
+            results += batch.results(last)
+        done.update({id(result.job): result for result in results})
+        batches = batches_above(results, load)
     return [done[id(job)] for job in jobs]
 
 
@@ -84,7 +117,7 @@ def unknown_words(batches: Sequence[Batch]) -> list[str]:
     """One line for each model that does not know some words of its prompts."""
     seen: dict[str, dict[str, None]] = {}
     for batch in batches:
-        queries = [query for canvas in batch.canvases for query in canvas.estimate.queries()]
+        queries = [query for task in batch.tasks for query in task.canvas.estimate.queries()]
         words = (word for query in queries for word in batch.model.check(query.condition))
         seen.setdefault(batch.model.name, {}).update(dict.fromkeys(words))
     return [
@@ -94,6 +127,31 @@ def unknown_words(batches: Sequence[Batch]) -> list[str]:
     ]
 
 
-def total_steps(batches: Sequence[Batch]) -> int:
-    """Steps of all batches, for a progress bar."""
-    return sum(len(batch.path) - 1 for batch in batches)
+def total_steps(batches: Sequence[Batch], load: Loader) -> int:
+    """Steps of all stages of the jobs of these first batches, for a progress bar."""
+    total = sum(len(batch.path) - 1 for batch in batches)
+    # Jobs that share a batch now and their later models share the later ones.
+    later = {(k, task.job.larger[: n + 1]) for k, b in enumerate(batches) for task in b.tasks for n in _later(task.job)}
+    dtypes = {k: batch.tasks[0].job.dtype for k, batch in enumerate(batches)}
+    return total + sum(load(names[-1], dtypes[k]).defaults.steps for k, names in later)
+
+
+def _later(job: AnyJob) -> range:
+    return range(len(job.larger))
+
+
+def _check_stages(job: AnyJob, load: Loader) -> None:
+    names = (job.model, *job.larger)
+    for below, name in itertools.pairwise(names):
+        size, model = load(below, job.dtype).shape[-1], load(name, job.dtype)
+        if model.low_res is None or model.low_res.size != size:
+            takes = "nothing" if model.low_res is None else f"pictures of {model.low_res.size} pixels"
+            raise UsageError(f"model {name} makes {takes} larger, and {below} makes pictures of {size} pixels")
+
+
+def _grouped(tasks: Iterator[Task] | Sequence[Task]) -> list[Batch]:
+    groups: dict[tuple[str, str, Path, Sampler], list[Task]] = {}
+    for task in tasks:
+        key = (task.stage.model, task.stage.dtype, task.stage.path(task.models[-1]), task.stage.make_sampler())
+        groups.setdefault(key, []).append(task)
+    return [Batch(tuple(members), path, sampler) for (_, _, path, sampler), members in groups.items()]

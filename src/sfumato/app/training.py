@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from sfumato.app.output import save_image, sheet
 from sfumato.backends.network import NetworkDenoiser
@@ -39,7 +40,7 @@ def begin(folder: Path, recipe: Recipe, device: str, warn: Warn) -> tuple[Traine
     """A new run. Raises UsageError before anything is written when the data or the recipe cannot be meant."""
     run = RunDirectory(folder)
     run.check_new()
-    if Path(recipe.data).is_dir():
+    if recipe.data and Path(recipe.data).is_dir():
         # A run may be resumed from elsewhere.
         recipe = recipe.with_changes({"data": str(Path(recipe.data).resolve())})
     trainer = Trainer(recipe, recipe.load("train", warn), _device(device))
@@ -77,6 +78,7 @@ def sheet_of(trainer: Trainer) -> Image.Image:
         trainer.objective.schedule,
         recipe.prediction,
         pixel_range=trainer.data.pixel_range,
+        low_res=trainer.objective.low_res,
     )
     return sample_sheet(model, recipe, trainer.data)
 
@@ -86,11 +88,27 @@ def sample_sheet(model: NetworkDenoiser, recipe: Recipe, data: TrainingData, zoo
     if isinstance(model.schedule, Additive):
         return sheet(denoised_rows(model, data, max(model.schedule.sigmas)), columns=10, zoom=zoom)
     steps = min(recipe.sample_steps, model.most_steps)
+    if model.low_res is not None:
+        return sheet(enlarged_rows(model, data, steps, recipe.guidance), columns=10, zoom=zoom)
     prompts = data.prompts(SAMPLES) if model.conditioned else [None] * SAMPLES
     trees = [guided(prompt, scale=recipe.guidance) for prompt in prompts]
     canvases = [Canvas(tree, seed) for seed, tree in enumerate(trees)]
     pictures = sample(model, canvases, strided(model.schedule, steps), row_limit=64)
     return sheet(to_unit(pictures, model), columns=10, zoom=zoom)
+
+
+def enlarged_rows(
+    model: NetworkDenoiser, data: TrainingData, steps: int, guidance: float, n: int = 10
+) -> Float[Tensor, "m c h w"]:
+    """Rows of n small pictures with each pixel a square, the same made larger by the model, and the true large ones."""
+    assert model.low_res is not None
+    size = model.shape[-1]
+    clean = data.batch(torch.arange(min(n, len(data))), stream(0, "rows"), model.device).pictures
+    small = F.adaptive_avg_pool2d(clean, model.low_res.size)
+    guides = [model.low_res.of(row, stream(0, "guide", k), size) for k, row in enumerate(small)]
+    canvases = [Canvas(guided(None, scale=guidance), seed, guide=guide) for seed, guide in enumerate(guides)]
+    larger = sample(model, canvases, strided(model.schedule, steps))
+    return to_unit(torch.cat([F.interpolate(small, size=(size, size)), larger, clean]), model)
 
 
 def denoised_rows(model: NetworkDenoiser, data: TrainingData, sigma: float, n: int = 10) -> Float[Tensor, "m c h w"]:

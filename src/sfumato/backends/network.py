@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfumato.core.cascade import LowResolution
 from sfumato.core.estimates import Condition, Estimate
 from sfumato.core.levels import Level
 from sfumato.core.predictions import Prediction
@@ -29,6 +30,8 @@ class Defaults:
     guidance: float
     hybrid_sigma: float
     """Of the Gaussian that parts near from far, in pixels."""
+    larger: str | None = None
+    """The model that makes its pictures larger."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,8 @@ class NetworkDenoiser:
     """Of the file of weights."""
     pixel_range: tuple[float, float] = (0.0, 1.0)
     defaults: Defaults = Defaults(20, 1.0, 2.0)
+    low_res: LowResolution | None = None
+    """What it makes larger, if it is the later stage of a cascade."""
     _encoded: dict[Condition, Encoded] = field(default_factory=dict, init=False, repr=False)
     """What the network made of the conditions it was asked for so far."""
 
@@ -88,19 +93,21 @@ class NetworkDenoiser:
         """
         return self.network.check(condition, self.name) if condition else ()
 
-    def __call__(self, x: Float[Tensor, "b c h w"], conditions: Sequence[Condition], level: Level) -> Estimate:
-        """The noise in each row."""
-        return Estimate(self.prediction.eps(self._output(x, conditions, level), x, level.alpha, level.sigma))
+    def __call__(self, x: Float[Tensor, "b i h w"], conditions: Sequence[Condition], level: Level) -> Estimate:
+        """The noise in each row; after the channels of the canvas come those of the guide, where there is one."""
+        output, canvas = self._output(x, conditions, level), x[:, : self.shape[0]]
+        return Estimate(self.prediction.eps(output, canvas, level.alpha, level.sigma))
 
     def x0(
-        self, x: Float[Tensor, "b c h w"], conditions: Sequence[Condition], level: Level
+        self, x: Float[Tensor, "b i h w"], conditions: Sequence[Condition], level: Level
     ) -> Float[Tensor, "b c h w"]:
         """The clean picture in each row: also where there is no noise (sigma 0), of which `eps` could not speak."""
-        return self.prediction.x0(self._output(x, conditions, level), x, level.alpha, level.sigma)
+        output, canvas = self._output(x, conditions, level), x[:, : self.shape[0]]
+        return self.prediction.x0(output, canvas, level.alpha, level.sigma)
 
     def _output(
-        self, x: Float[Tensor, "b c h w"], conditions: Sequence[Condition], level: Level
-    ) -> Float[Tensor, "b c h w"]:
+        self, x: Float[Tensor, "b i h w"], conditions: Sequence[Condition], level: Level
+    ) -> Float[Tensor, "b o h w"]:
         """What the network says."""
         timed = self.network.config.timed
         time = self.schedule.time(torch.full((len(x), 1), level.t)).to(x) if timed else None
@@ -139,10 +146,11 @@ def load_network(
         low, high = map(float, weights.facts.get("data", {}).get("pixel_range", (0, 1)))
         steps = 1 if isinstance(schedule, Additive) else min(recipe["sample_steps"], recipe["timesteps"])
         config = weights.network.config
+        low_res = LowResolution(recipe["low_res"]) if recipe.get("low_res") else None
         # 2 pixels at 64, as in the course, and in proportion.
         defaults = Defaults(steps, recipe["guidance"] if config.conditioned else 1.0, config.shape[-1] / 32)
     except (KeyError, TypeError, ValueError) as error:
         raise SfumatoError(f"{path} does not say how it was trained: {error}") from error
     return NetworkDenoiser(
-        name, network, schedule, prediction, dtype, weights.facts, sha256(path), (low, high), defaults=defaults
+        name, network, schedule, prediction, dtype, weights.facts, sha256(path), (low, high), defaults, low_res
     )

@@ -74,6 +74,9 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, x: Float[Tensor, "b c h w"], time: Float[Tensor, "b 1"] | None = None, condition: Encoded = ()
-    ) -> Float[Tensor, "b c h w"]:
-        """The output for pictures x. `time` in [0, 1] is given exactly when the network is timed (ValueError else)."""
+        self, x: Float[Tensor, "b i h w"], time: Float[Tensor, "b 1"] | None = None, condition: Encoded = ()
+    ) -> Float[Tensor, "b o h w"]:
+        """The output for pictures x, the channels of their guides after their own where there are any.
+
+        `time` in [0, 1] is given exactly when the network is timed (ValueError else).
+        """

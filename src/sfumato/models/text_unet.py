@@ -61,6 +61,8 @@ class TextUNetConfig(NetworkConfig):
     """Layers of the text encoder."""
     length: int = 24
     """Words of a prompt, at most."""
+    guide: int = 0
+    """Channels that it is given beside the picture's: those of a smaller picture, brought to its size."""
 
     def __post_init__(self) -> None:
         numbers = (self.size, self.channels, self.patch, self.blocks, self.head, self.text_width, self.length)
@@ -232,7 +234,7 @@ class TextUNet(Network):
     def __init__(self, config: TextUNetConfig) -> None:
         super().__init__()
         self.config = config
-        widths, patched = config.widths, config.channels * config.patch**2
+        widths, patch = config.widths, config.patch**2
         embedding = widths[-1]
         self.text = TextEncoder(
             len(config.words) + 1, config.text_width, config.text_layers, config.length, config.head
@@ -246,7 +248,7 @@ class TextUNet(Network):
             return Stage(inputs, width, embedding, attention if size <= config.attention else None)
 
         self.unshuffle, self.shuffle = nn.PixelUnshuffle(config.patch), nn.PixelShuffle(config.patch)
-        self.first = nn.Conv2d(patched, widths[0], 3, padding=1)
+        self.first = nn.Conv2d((config.channels + config.guide) * patch, widths[0], 3, padding=1)
         # Levels from fine to coarse on the way down and from coarse to fine on the way up, `blocks` stages at each.
         levels = [level for level in range(len(widths)) for _ in range(config.blocks)]
         pairs = list(itertools.pairwise(widths))
@@ -258,7 +260,7 @@ class TextUNet(Network):
             nn.Sequential(nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2)) for fine, coarse in reversed(pairs)
         )
         self.norm = nn.GroupNorm(widths[0] // GROUP, widths[0])
-        self.last = _zero(nn.Conv2d(widths[0], patched, 3, padding=1))
+        self.last = _zero(nn.Conv2d(widths[0], config.channels * patch, 3, padding=1))
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -287,9 +289,12 @@ class TextUNet(Network):
         return (self.pooled(vectors[:, 0]), counts, *(tensor for pair in pairs for tensor in pair))
 
     def forward(
-        self, x: Float[Tensor, "b c h w"], time: Float[Tensor, "b 1"] | None = None, condition: Encoded = ()
-    ) -> Float[Tensor, "b c h w"]:
-        """The network's output for pictures x, given the levels' times and what `encode` made of the prompts."""
+        self, x: Float[Tensor, "b i h w"], time: Float[Tensor, "b 1"] | None = None, condition: Encoded = ()
+    ) -> Float[Tensor, "b o h w"]:
+        """The network's output for pictures x (and their guides, as further channels).
+
+        Wants the levels' times and what `encode` made of the prompts (ValueError without).
+        """
         if time is None or not condition:
             raise ValueError("a text UNet wants the time and a condition")
         pooled, counts, *pairs = condition

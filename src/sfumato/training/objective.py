@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from sfumato.core.cascade import LowResolution
 from sfumato.core.levels import per_row
 from sfumato.core.predictions import Prediction
 from sfumato.core.schedules import Schedule
@@ -52,7 +53,8 @@ def _x0_weight(prediction: Prediction, snr: Float[Tensor, " b"]) -> Float[Tensor
 class Example:
     """What a network is shown in one step, what it should answer, and how much each row counts."""
 
-    x: Float[Tensor, "b c h w"]
+    x: Float[Tensor, "b i h w"]
+    """The noised pictures, and after their channels those of their guides where there are any."""
     time: Float[Tensor, "b 1"]
     conditions: Shaped[Tensor, "b k"]
     target: Float[Tensor, "b c h w"]
@@ -78,6 +80,8 @@ class Objective:
     weighting: Weighting = Weighting.UNIFORM
     gamma: float = 5.0
     """Of the weighting."""
+    low_res: LowResolution | None = None
+    """What a later stage of a cascade is guided by."""
 
     def example(
         self,
@@ -89,8 +93,9 @@ class Objective:
         levels = self.schedule.draw(len(x0), generator).to(x0.device)
         noise = torch.randn(x0.shape, generator=generator).to(x0.device)
         shown = torch.rand(len(x0), 1, generator=generator) >= self.condition_dropout
+        x = levels.diffuse(x0, noise)
         return Example(
-            x=levels.diffuse(x0, noise),
+            x=x if self.low_res is None else torch.cat([x, self.low_res.draw(x0, generator)], dim=1),
             time=self.schedule.time(levels.t)[:, None],
             conditions=conditions * shown.to(conditions),
             target=self.prediction.target(x0, noise, per_row(levels.alpha), per_row(levels.sigma)),

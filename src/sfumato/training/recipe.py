@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sfumato.core.cascade import LowResolution
 from sfumato.core.predictions import Prediction
 from sfumato.core.schedules import Schedule, make_schedule
 from sfumato.errors import UsageError, one_of
@@ -24,7 +25,7 @@ from sfumato.models.text_unet import TextUNetConfig
 from sfumato.training.data import TrainingData
 from sfumato.training.datasets import load_data, summary
 from sfumato.training.datasets.captioned import load_captioned
-from sfumato.training.objective import Weighting
+from sfumato.training.objective import Objective, Weighting
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -95,7 +96,23 @@ class Recipe(BaseModel):
             beta_start=self.beta_start,
             beta_end=self.beta_end,
             sigmas=self.sigmas,
+            shift=self.shift,
         )
+
+    def objective(self) -> Objective:
+        """The loss."""
+        return Objective(
+            self.make_schedule(),
+            self.prediction,
+            self.condition_dropout,
+            self.weighting,
+            self.gamma,
+            self.low_resolution(),
+        )
+
+    def low_resolution(self) -> LowResolution | None:
+        """What the network is guided by, for a later stage of a cascade."""
+        return None
 
     @abstractmethod
     def load(self, split: Literal["train", "test"], warn: Callable[[str], None]) -> TrainingData:
@@ -166,12 +183,22 @@ class TextRecipe(Recipe):
     text_layers: Positive = 2
     length: Positive = 24
     """Words of a caption, at most."""
+    fine: Positive = 2
+    """Pictures are kept at this multiple of their size, so that turned ones stay sharp."""
+    low_res: Positive | None = None
+    """Size of the smaller pictures that the network makes larger, for a later stage of a cascade."""
+
+    def low_resolution(self) -> LowResolution | None:
+        """The smaller pictures, where the network is a later stage."""
+        return None if self.low_res is None else LowResolution(self.low_res)
 
     def load(self, split: Literal["train", "test"], warn: Callable[[str], None]) -> TrainingData:
         """Captioned pictures."""
         if not self.data:
             raise UsageError(f"recipe {self.name} needs captioned pictures: --data FOLDER, with a metadata.jsonl in it")
-        data, skipped = load_captioned(Path(self.data).expanduser(), self.size, split, length=self.length)
+        data, skipped = load_captioned(
+            Path(self.data).expanduser(), self.size, split, length=self.length, fine=self.fine
+        )
         if skipped:
             warn(summary(skipped))
         return data
@@ -189,6 +216,7 @@ class TextRecipe(Recipe):
                 text_width=self.text_width,
                 text_layers=self.text_layers,
                 length=self.length,
+                guide=0 if self.low_res is None else shape[0],
             )
         except ValueError as error:
             raise UsageError(f"recipe {self.name}: {error}") from error

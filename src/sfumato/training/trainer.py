@@ -15,7 +15,7 @@ from sfumato.models.network import Network
 from sfumato.training.ahead import ahead
 from sfumato.training.checkpoint import Checkpoint, Groups
 from sfumato.training.data import TrainingData, epoch_order
-from sfumato.training.objective import Example, Objective
+from sfumato.training.objective import Example
 from sfumato.training.recipe import Recipe
 
 
@@ -42,9 +42,7 @@ class Trainer:
         self.data = data
         self.device = torch.device(device)
         self.config = recipe.network_config(data.shape, data.names)
-        self.objective = Objective(
-            recipe.make_schedule(), recipe.prediction, recipe.condition_dropout, recipe.weighting, recipe.gamma
-        )
+        self.objective = recipe.objective()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             network = self.config.build()

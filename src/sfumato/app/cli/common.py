@@ -69,6 +69,14 @@ class Sampling(Output):
     ] = True
     seed: Seed = 0
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Pictures of each kind.")] = 1
+    larger: Annotated[
+        list[str] | None,
+        typer.Option("--larger", help="A model that makes the picture larger; again for a further stage."),
+    ] = None
+    upscale: Annotated[
+        int | None,
+        typer.Option("--upscale", min=1, help="Make the picture larger, to so many pixels, by the model's own."),
+    ] = None
     dtype: Dtype = "float32"
 
     @functools.cached_property
@@ -85,6 +93,7 @@ class Sampling(Output):
         from sfumato.app.jobs import parse_job
 
         given = {name: getattr(self, name) for name in Job.model_fields if hasattr(self, name)}
+        given["larger"] = self._later_stages()
         defaults = self.loaded.defaults
         given["steps"] = self.steps or min(steps or defaults.steps, self.loaded.most_steps)
         given["guidance"] = defaults.guidance if self.guidance is None else self.guidance
@@ -93,6 +102,24 @@ class Sampling(Output):
             for variant in variants
             for k in range(self.count)
         ]
+
+    def _later_stages(self) -> tuple[str, ...]:
+        """The models that make the pictures larger."""
+        if self.upscale is None:
+            return tuple(self.larger or ())
+        if self.larger:
+            raise UsageError("--upscale takes the model's own later stages and --larger names others; give one of them")
+        names: list[str] = []
+        model = self.loaded
+        while model.shape[-1] < self.upscale and model.defaults.larger is not None:
+            names.append(model.defaults.larger)
+            model = self.load(names[-1], self.dtype)
+        if model.shape[-1] != self.upscale:
+            sizes = [self.loaded.shape[-1], *(self.load(name, self.dtype).shape[-1] for name in names)]
+            raise UsageError(
+                f"{self.model} makes pictures of {' or '.join(map(str, sizes))} pixels, not {self.upscale}"
+            )
+        return tuple(names)
 
 
 def expand(command: Callable[..., None]) -> Callable[..., None]:
@@ -141,7 +168,7 @@ def make_pictures(jobs: Sequence[AnyJob], options: Output, columns: int | None =
 
     check_folder(options.out)
     batches = make_batches(jobs, options.load)
-    total, notes = total_steps(batches), unknown_words(batches)
+    total, notes = total_steps(batches, options.load), unknown_words(batches)
     for note in notes if not options.quiet else ():
         typer.echo(f"note: {note}", err=True)
     with progress("sampling", total, silent=options.quiet or options.json) as advance:

@@ -1,4 +1,4 @@
-"""Commands that make pictures: generate, edit, denoise, inpaint, anagram, hybrid."""
+"""Commands that make pictures: generate, edit, denoise, inpaint, anagram, hybrid, upscale."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Prompt = Annotated[str | None, typer.Option("--prompt", help="A class of the mod
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for command in (generate, edit, denoise, inpaint, anagram, hybrid):
+    for command in (generate, edit, denoise, inpaint, anagram, hybrid, upscale):
         app.command()(expand(command))
 
 
@@ -129,6 +129,17 @@ def hybrid(
     """One picture that is one thing from afar and another from near: `sfumato hybrid 0 3`."""
     width = options.loaded.defaults.hybrid_sigma if sigma is None else sigma
     make_pictures(options.jobs("hybrid", [{"far": far, "near": near, "sigma": width}]), options)
+
+
+def upscale(image: Image, prompt: Prompt = None, *, options: Sampling) -> None:
+    """Make a picture larger by a model that was trained to: the later stage of a cascade."""
+    from sfumato.app.pictures import read_picture
+
+    model = options.loaded
+    if model.low_res is None:
+        raise UsageError(f"model {model.name} makes no picture larger")
+    small = read_picture(image, (model.shape[0], model.low_res.size, model.low_res.size))
+    make_pictures(options.jobs("upscale", [{"image": small, "prompt": prompt}]), options)
 
 
 def _numbers(text: str, option: str, kind: type[int] | type[float]) -> list[Any]:

@@ -27,7 +27,6 @@ from sfumato.training.painterly import TREATMENTS, paint
 
 SPLITS = ("train", "test")
 
-_FINE = 2  # pictures are kept at this multiple of their size, so that turned ones stay sharp
 _CHUNK = 256  # pictures that `plain` has as floats at once
 _APART = 0.3  # a background is at least so far from the mean colour of what lies on it (Euclidean, sRGB in [0, 1])
 _COVERED = 0.95  # a picture that covers more of its square hides its background
@@ -84,7 +83,7 @@ class CaptionedData:
 
     name: str
     pictures: UInt8[Tensor, "n 4 side side"]
-    """Red, green, blue and alpha, 0 … 255, premultiplied, at twice the size that a training sees."""
+    """Red, green, blue and alpha, 0 … 255, premultiplied, at `fine` times the size that a training sees."""
     records: tuple[Record, ...]
     """What each picture shows."""
     vocabulary: Vocabulary
@@ -96,6 +95,8 @@ class CaptionedData:
     length: int = 24
     """Tokens of a caption."""
     augmentation: Augmentation = Augmentation()
+    fine: int = 2
+    """The pictures kept are so much larger than those seen, so that turned ones stay sharp."""
 
     def __len__(self) -> int:
         return self.pictures.shape[0]
@@ -103,7 +104,7 @@ class CaptionedData:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height, width of the pictures that a training sees."""
-        size = self.pictures.shape[-1] // _FINE
+        size = self.pictures.shape[-1] // self.fine
         return 3, size, size
 
     @property
@@ -128,7 +129,14 @@ class CaptionedData:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over pixels, records, vocabulary and settings: tells a resumed run that its data are the same."""
-        settings = (tuple(self.pictures.shape), self.records, self.vocabulary.words, self.length, self.augmentation)
+        settings = (
+            tuple(self.pictures.shape),
+            self.records,
+            self.vocabulary.words,
+            self.length,
+            self.augmentation,
+            self.fine,
+        )
         digest = hashlib.sha256(repr((settings, dict(COLOURS), _MEDIA)).encode())
         digest.update(self.pictures.contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -136,7 +144,7 @@ class CaptionedData:
     def plain(self, index: Int[Tensor, " b"], device: torch.device) -> Float[Tensor, "b 3 size size"]:
         """The pictures of these numbers on white as they are, in [-1, 1]: for judges, and to look at."""
         white = torch.ones(1, 3, 1, 1, device=device)
-        parts = [_laid_on(self._kept(part, device), white) for part in torch.split(index, _CHUNK)]
+        parts = [_laid_on(self._kept(part, device), white, self.fine) for part in torch.split(index, _CHUNK)]
         return torch.cat(parts) * 2 - 1
 
     def batch(self, index: Int[Tensor, " b"], generator: torch.Generator, device: torch.device) -> Batch:
@@ -151,7 +159,7 @@ class CaptionedData:
         if self.augmentation.moves:
             grid = F.affine_grid(draws.matrix.to(device), list(kept.shape), align_corners=False)
             kept = F.grid_sample(kept, grid, align_corners=False)
-        pictures = paint(_laid_on(kept, draws.ground.to(device)), draws.treatments, generator)
+        pictures = paint(_laid_on(kept, draws.ground.to(device), self.fine), draws.treatments, generator)
         return Batch(pictures * 2 - 1, self.vocabulary.read(captions, self.length).to(device))
 
     def _kept(self, index: Int[Tensor, " b"], device: torch.device) -> Float[Tensor, "b 4 side side"]:
@@ -220,6 +228,7 @@ def load_captioned(
     *,
     length: int = 24,
     augmentation: Augmentation | None = None,
+    fine: int = 2,
 ) -> tuple[CaptionedData, list[Skipped]]:
     """The pictures of a folder with a `metadata.jsonl`, and what was left out.
 
@@ -235,6 +244,7 @@ def load_captioned(
         split: `train`, or `test` for what is held out. Both have the same vocabulary and concepts.
         length: Tokens of a caption, at least 1; longer captions are cut off.
         augmentation: By default that of `Augmentation`.
+        fine: Pictures are kept so much larger than `size`, at least 1.
 
     Raises:
         UsageError: a missing folder or list, a line that is not as above or whose file lies outside of the folder,
@@ -242,17 +252,18 @@ def load_captioned(
     """
     if split not in SPLITS:
         raise one_of("split", split, SPLITS)
-    if size < 8 or length < 1:
+    if size < 8 or length < 1 or fine < 1:
         raise UsageError(f"pictures of {size} pixels with {length} words cannot be; give at least 8 pixels and 1 word")
     listed = read_entries(path)
     wanted = [line for line in listed if line.held_out == (split == "test")]
-    pictures = torch.empty(len(wanted), 4, _FINE * size, _FINE * size, dtype=torch.uint8)
+    side = fine * size
+    pictures = torch.empty(len(wanted), 4, side, side, dtype=torch.uint8)
     records: list[Record] = []
     skipped: list[Skipped] = []
     for line in wanted:
         file = path / line.file_name
         try:
-            pictures[len(records)] = _premultiplied(read_image(file, at_least=2 * _FINE * size), _FINE * size)
+            pictures[len(records)] = _premultiplied(read_image(file, at_least=2 * side), side)
         except ImageError as error:
             skipped.append(Skipped(file, error.reason))
         else:
@@ -271,6 +282,7 @@ def load_captioned(
         concept_of=torch.tensor([concepts[record.concept] for record in records]),
         length=length,
         augmentation=Augmentation() if augmentation is None else augmentation,
+        fine=fine,
     )
     return data, skipped
 
@@ -299,8 +311,10 @@ def _affine(
     return torch.cat([undo, -undo @ shift[..., None]], 2)
 
 
-def _laid_on(kept: Float[Tensor, "b 4 side side"], ground: Float[Tensor, "#b 3 #h 1"]) -> Float[Tensor, "b 3 h w"]:
-    """Premultiplied pictures, brought to half their sides, on a background, in [0, 1]."""
+def _laid_on(
+    kept: Float[Tensor, "b 4 side side"], ground: Float[Tensor, "#b 3 #h 1"], fine: int
+) -> Float[Tensor, "b 3 h w"]:
+    """Premultiplied pictures, brought to a fraction of their sides, on a background, in [0, 1]."""
     # The mean first: it is linear as the composition is, and there is a quarter of the work left.
-    small = F.avg_pool2d(kept, _FINE)
+    small = F.avg_pool2d(kept, fine)
     return (small[:, :3] + (1 - small[:, 3:]) * ground).clamp(0, 1)

@@ -126,3 +126,19 @@ def test_weights_read_back(tmp_path, blocks):
 def test_the_network_of_the_recipe_fits_into_the_package():
     network = TextUNetConfig(tuple(f"w{k}" for k in range(2000))).build()
     assert sum(p.numel() for p in network.parameters()) < 20e6
+
+
+def test_weights_in_shards_are_the_weights(tmp_path):
+    network = SMALL.build().eval()
+    files = save_weights(tmp_path / "w.safetensors", SMALL, network.state_dict(), {"step": 3}, shard_bytes=100_000)
+    assert len(files) > 2
+    assert [file.name for file in files] == [f"w-{k}-of-{len(files)}.safetensors" for k in range(1, len(files) + 1)]
+    again = load_weights(files[0])
+    assert again.files == files
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(again.network.state_dict()[name], tensor)
+    with pytest.raises(UsageError, match="is a part of a network; give the first one"):
+        load_weights(files[1])
+    files[1].unlink()
+    with pytest.raises(UsageError, match="no such file"):
+        load_weights(files[0])

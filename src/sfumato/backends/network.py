@@ -152,5 +152,14 @@ def load_network(
     except (KeyError, TypeError, ValueError) as error:
         raise SfumatoError(f"{path} does not say how it was trained: {error}") from error
     return NetworkDenoiser(
-        name, network, schedule, prediction, dtype, weights.facts, sha256(path), (low, high), defaults, low_res
+        name,
+        network,
+        schedule,
+        prediction,
+        dtype,
+        weights.facts,
+        sha256(*weights.files),
+        (low, high),
+        defaults,
+        low_res,
     )

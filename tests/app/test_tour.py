@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from sfumato.app.report.chart import Axis, Series, chart
+from sfumato.app.report.figures import text
+from sfumato.app.report.formula import formula
 from sfumato.app.tour import TINY, run_tour
-from sfumato.app.tour.chart import Axis, Series, chart
 from sfumato.app.tour.drawings import DRAWINGS, half_mask
-from sfumato.app.tour.figures import text
-from sfumato.app.tour.formula import formula
 from sfumato.app.tour.texts import TEXTS
 from sfumato.app.tour.workshop import listing
 from sfumato.backends.network import Defaults, NetworkDenoiser

@@ -9,8 +9,8 @@ from typing import Any
 from PIL import Image
 
 from sfumato.app.command import train_command
-from sfumato.app.tour.chart import Series, chart, smoothed
-from sfumato.app.tour.figures import Html
+from sfumato.app.report.chart import Series, chart, smoothed
+from sfumato.app.report.figures import Html
 from sfumato.backends.registry import bundled_models
 from sfumato.images import read_image
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any
 
-from sfumato.app.tour.figures import Html, text
-from sfumato.app.tour.formula import formula
+from sfumato.app.report.document import definitions, document
+from sfumato.app.report.figures import Html, text
+from sfumato.app.report.formula import formula
 from sfumato.app.tour.texts import TEXTS
 
 
@@ -48,30 +48,11 @@ class Front:
 _PARTS = {"A": "Playing with a diffusion model", "B": "A diffusion model from scratch"}
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> Html:
-    """A table; the first cell of each row names it."""
-    top = "".join(f'<th scope="col">{text(cell)}</th>' for cell in head)
-    body = "".join(
-        f'<tr><th scope="row">{text(row[0])}</th>{"".join(f"<td>{text(cell)}</td>" for cell in row[1:])}</tr>'
-        for row in rows
-    )
-    return Html(
-        f'<div class="scroll"><table><caption>{text(caption)}</caption><thead><tr>{top}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
 def build(front: Front, sections: Sequence[Section]) -> str:
     """The whole page."""
-    style = (files("sfumato.app.tour") / "style.css").read_text(encoding="utf-8")
     parts = "".join(_part(letter, [s for s in sections if s.id.startswith(letter)]) for letter in _PARTS)
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>sfumato: a tour</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f"{_header(front)}{_contents(sections)}<main>\n{parts}</main>\n{_footer(front)}</body>\n</html>\n"
-    )
+    body = f"{_header(front)}{_contents(sections)}<main>\n{parts}</main>\n{_footer(front)}"
+    return document("sfumato: a tour", body)
 
 
 def _header(front: Front) -> str:
@@ -121,9 +102,8 @@ def _section(section: Section) -> str:
 
 
 def _footer(front: Front) -> str:
-    facts = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in front.facts)
     return (
-        f'<footer><h2 id="made-with">How this page was made</h2><dl>{facts}</dl>'
+        f'<footer><h2 id="made-with">How this page was made</h2>{definitions(front.facts)}'
         "<p>The numbers are in <code>numbers.json</code>, the pictures in <code>pictures</code>, what went in in "
         "<code>inputs</code>, all beside this page. Commands are meant to be run in that folder; they write to "
         "<code>out</code>.</p></footer>\n"

@@ -12,8 +12,9 @@ from torch import Tensor
 from sfumato.app.command import command_lines
 from sfumato.app.jobs import AnyJob, Denoise, Generate
 from sfumato.app.pictures import Picture
-from sfumato.app.tour.figures import Row, Tile
-from sfumato.app.tour.page import Section, table
+from sfumato.app.report.document import table
+from sfumato.app.report.figures import Row, Tile
+from sfumato.app.tour.page import Section
 from sfumato.app.tour.scores import METHODS, Method, Score, Scores, scores_of
 from sfumato.app.tour.workshop import Workshop, inputs, listing
 from sfumato.evaluation.samples import share

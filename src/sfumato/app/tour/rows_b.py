@@ -11,10 +11,11 @@ from torch import Tensor
 from sfumato.app.command import command_lines
 from sfumato.app.jobs import AnyJob, Denoise, Generate
 from sfumato.app.output import gif_bytes
-from sfumato.app.tour.chart import Series, chart
-from sfumato.app.tour.figures import Html, Row, Tile, animation, frames
+from sfumato.app.report.chart import Series, chart
+from sfumato.app.report.document import table
+from sfumato.app.report.figures import Html, Row, Tile, animation, frames
 from sfumato.app.tour.logs import Training, epoch_sheets, training
-from sfumato.app.tour.page import Section, table
+from sfumato.app.tour.page import Section
 from sfumato.app.tour.workshop import DENOISER, MODEL, TIME_MODEL, Workshop, inputs, listing
 from sfumato.core.pixels import to_unit
 from sfumato.evaluation.denoising import DenoisingRow, Quality, denoising_table

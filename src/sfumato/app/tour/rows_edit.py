@@ -11,9 +11,10 @@ from torch import Tensor
 from sfumato.app.command import command_lines
 from sfumato.app.jobs import AnyJob, Edit, Inpaint
 from sfumato.app.pictures import Picture
+from sfumato.app.report.document import table
+from sfumato.app.report.figures import Row, Tile, Verdict
 from sfumato.app.tour.drawings import DRAWINGS, half_mask
-from sfumato.app.tour.figures import Row, Tile, Verdict
-from sfumato.app.tour.page import Section, table
+from sfumato.app.tour.page import Section
 from sfumato.app.tour.workshop import Workshop, inputs, listing
 from sfumato.evaluation.metrics import ssim
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from sfumato.app.command import command_line
 from sfumato.app.jobs import Anagram, AnyJob, Hybrid, Reading
-from sfumato.app.tour.figures import Row, Tile, Verdict
-from sfumato.app.tour.page import Section, table
+from sfumato.app.report.document import table
+from sfumato.app.report.figures import Row, Tile, Verdict
+from sfumato.app.tour.page import Section
 from sfumato.app.tour.workshop import Workshop
 from sfumato.core.views import parse_view
 from sfumato.evaluation.illusions import from_afar, seen

@@ -15,8 +15,8 @@ from torch import Tensor
 from sfumato.app.jobs import AnyJob
 from sfumato.app.output import save_image
 from sfumato.app.pictures import Picture
+from sfumato.app.report.figures import Html, Row, disk_sheet, figure, picture
 from sfumato.app.run import Loader, make_batches, run
-from sfumato.app.tour.figures import Html, Row, disk_sheet, figure, picture
 from sfumato.backends.network import NetworkDenoiser
 from sfumato.core.loop import Step
 from sfumato.core.pixels import to_unit

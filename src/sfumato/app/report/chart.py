@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sfumato.app.tour.figures import Html, text
+from sfumato.app.report.figures import Html, text
 
 Point = tuple[float, float]
 WIDTH, HEIGHT = 640, 300

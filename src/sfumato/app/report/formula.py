@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from sfumato.app.tour.figures import Html, text
+from sfumato.app.report.figures import Html, text
 
 _TOKEN = re.compile(r'\s*("[^"]*"|\d+(?:[.,]\d+)*|frac|[_^{}√]|\w[\u0302\u0304]?|\S)')
 _ACCENTS = {"\u0302": "^", "\u0304": "¯"}

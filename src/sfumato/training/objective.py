@@ -59,6 +59,14 @@ class Example:
     conditions: Shaped[Tensor, "b k"]
     target: Float[Tensor, "b c h w"]
     weight: Float[Tensor, " b"] | None
+    share: float = 1.0
+    """Of the whole batch."""
+
+    def rows(self, rows: slice) -> Example:
+        """Some rows of it."""
+        weight = None if self.weight is None else self.weight[rows]
+        x, time, conditions, target = (part[rows] for part in (self.x, self.time, self.conditions, self.target))
+        return Example(x, time, conditions, target, weight, self.share * len(x) / len(self.x))
 
     def loss(self, output: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
         """The mean squared error of a network's output, weighted."""

@@ -15,6 +15,7 @@ from sfumato.models.network import Network
 from sfumato.training.ahead import ahead
 from sfumato.training.checkpoint import Checkpoint, Groups
 from sfumato.training.data import TrainingData, epoch_order
+from sfumato.training.distributed import ALONE, Processes, over_the_whole_batch
 from sfumato.training.objective import Example
 from sfumato.training.recipe import Recipe
 
@@ -37,8 +38,15 @@ class Trainer:
     checkpoint continues bit for bit.
     """
 
-    def __init__(self, recipe: Recipe, data: TrainingData, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: TrainingData,
+        device: torch.device | str = "cpu",
+        processes: Processes = ALONE,
+    ) -> None:
         self.recipe = recipe
+        self.processes = processes
         self.data = data
         self.device = torch.device(device)
         self.config = recipe.network_config(data.shape, data.names)
@@ -46,6 +54,8 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             network = self.config.build()
+        if processes.count > 1:
+            over_the_whole_batch(network)
         # Channels last is the layout that CPU and GPU convolutions are fastest in.
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema: dict[str, Tensor] = {k: v.clone() for k, v in self.network.state_dict().items()}
@@ -93,7 +103,8 @@ class Trainer:
         index = self._order[1][start : start + self.recipe.batch_size]
         generator = stream(self.recipe.seed, "step", step)
         drawn = self.data.batch(index, generator, self.device)
-        return self.objective.example(drawn.pictures, drawn.conditions, generator)
+        example = self.objective.example(drawn.pictures, drawn.conditions, generator)
+        return example if self.processes.count == 1 else example.rows(self.processes.part(len(index)))
 
     def _train_step(self, example: Example, lr: float) -> float:
         self.network.train()
@@ -105,11 +116,13 @@ class Trainer:
                 example.time if self.config.timed else None,
                 self.network.encode(example.conditions),
             )
-        loss = example.loss(output.float())
+        loss = example.loss(output.float()) * example.share
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        loss = loss.detach()
+        self.processes.add([*(p.grad for p in self.network.parameters() if p.grad is not None), loss])
         if self.recipe.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimizer.step()

@@ -1,0 +1,103 @@
+"""Several processes do the steps of one."""
+
+import itertools
+
+import pytest
+import torch
+from torch import multiprocessing, nn
+
+from sfumato.errors import UsageError
+from sfumato.training.data import ImageData
+from sfumato.training.distributed import ALONE, Processes, SharedBatchNorm2d, join, over_the_whole_batch
+from sfumato.training.recipe import load_recipe
+from sfumato.training.trainer import Trainer
+
+
+def data() -> ImageData:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.zeros(40, 1, 28, 28, dtype=torch.uint8)
+    for k in range(40):
+        at = int(torch.randint(4, 20, (), generator=generator))
+        images[k, 0, at : at + 4] = 255
+        if k % 2:
+            images[k, 0] = images[k, 0].T.clone()
+    return ImageData("stripes", images, torch.arange(40) % 2, ("lying", "standing"))
+
+
+def trainer(processes: Processes, steps: int) -> Trainer:
+    # A batch of 7 of 40: neither the batch nor the last one of an epoch parts evenly.
+    numbers = {"width": 4, "batch_size": 7, "epochs": 100, "steps": steps, "precision": "float32", "clip": 1.0}
+    return Trainer(load_recipe("class").with_changes(numbers), data(), processes=processes)
+
+
+def in_process(rank: int, count: int, port: int, steps: int, results) -> None:
+    import os
+
+    torch.set_num_threads(1)
+    os.environ.update(
+        MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(count), LOCAL_RANK=str(rank)
+    )
+    one = trainer(join(torch.device("cpu")), steps)
+    losses = [progress.loss for progress in one.run()]
+    results.put((rank, losses, {name: tensor.numpy() for name, tensor in one.groups()["ema"].items()}))
+
+
+def run_in(count: int, port: int, steps: int) -> list[tuple]:
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    workers = [context.Process(target=in_process, args=(k, count, port, steps, results)) for k in range(count)]
+    for worker in workers:
+        worker.start()
+    out = sorted((results.get(timeout=120) for _ in workers), key=lambda result: result[0])
+    for worker in workers:
+        worker.join(30)
+        assert worker.exitcode == 0
+    return out
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+@pytest.mark.parametrize("steps", [40, pytest.param(200, marks=pytest.mark.slow)])
+def test_two_processes_take_the_steps_of_one(steps):
+    one = trainer(ALONE, steps)
+    alone = [progress.loss for progress in one.run()]
+    (_, first, average), (_, second, other) = run_in(2, free_port(), steps)
+    assert first == second
+    assert max(abs(a - b) for a, b in zip(alone, first, strict=True)) <= 1e-4
+    # Weights may differ more: the biases before a batch normalisation move by rounding errors alone.
+    for name, tensor in average.items():
+        assert (tensor == other[name]).all()
+
+
+def test_rows_are_parted_without_rest_or_overlap():
+    for rows, count in ((64, 2), (7, 3), (5, 5)):
+        parts = [list(range(rows))[Processes(rank, count).part(rows)] for rank in range(count)]
+        assert list(itertools.chain(*parts)) == list(range(rows))
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    with pytest.raises(UsageError, match="a batch of 2 cannot be parted among 3 processes; change batch_size"):
+        Processes(0, 3).part(2)
+
+
+def test_batch_normalisation_shares_weights_and_statistics_and_reads_old_states():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.BatchNorm2d(4)))
+    before = {name: tensor.data_ptr() for name, tensor in network.state_dict().items()}
+    over_the_whole_batch(network)
+    assert isinstance(network[1][0], SharedBatchNorm2d)
+    assert {name: tensor.data_ptr() for name, tensor in network.state_dict().items()} == before
+    plain = nn.BatchNorm2d(4)
+    plain.load_state_dict(network[1][0].state_dict())
+    x = torch.randn(2, 4, 5, 5)
+    assert torch.equal(network[1][0].eval()(x), plain.eval()(x))
+
+
+def test_without_torchrun_a_training_is_alone(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert join(torch.device("cpu")) == ALONE
+    assert ALONE.any(True, torch.device("cpu")) is True
+    assert ALONE.any(False, torch.device("cpu")) is False

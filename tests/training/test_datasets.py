@@ -1,21 +1,17 @@
-"""Data sets are the same for the same seed, have the shape they promise, and say what they left out."""
+"""Drawn digits are the same for the same seed; a name finds its data, in the form that a recipe asks for."""
 
-import gzip
-import struct
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from fake_sets import fake_cifar10, write
 from PIL import Image
 
 from sfumato.errors import SfumatoError, UsageError
 from sfumato.training.data import ImageData
-from sfumato.training.datasets import load_data, load_folder, load_mnist, load_typeset
-from sfumato.training.datasets.folder import natural
+from sfumato.training.datasets import Skipped, load_data, load_typeset
 from sfumato.training.datasets.typeset import SIZES
-
-MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist"
+from sfumato.training.recipe import load_recipe
 
 
 def centres(data: ImageData) -> torch.Tensor:
@@ -103,144 +99,12 @@ def test_typeset_of_nothing(n):
         load_typeset(n)
 
 
-# Folders
-
-
-def save(path: Path, level: int = 128, size: tuple[int, int] = (8, 8)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", size, level).save(path)
-
-
-def test_loose_pictures_in_natural_order(tmp_path):
-    for i in (10, 9, 1, 2):
-        save(tmp_path / f"p{i}.png", i)
-    data, skipped = load_folder(tmp_path, 6)
-    assert data.images[:, 0, 0, 0].tolist() == [1, 2, 9, 10]
-    assert data.classes == ()
-    assert data.labels.tolist() == [0, 0, 0, 0]
-    assert data.labels.dtype == torch.int64
-    assert data.shape == (1, 6, 6)
-    assert skipped == []
-    assert load_folder(tmp_path, 6)[0].fingerprint == data.fingerprint
-
-
-def test_sub_folders_are_classes(tmp_path):
-    for name, level in (("c10", 3), ("c2", 2), ("c1", 1)):
-        save(tmp_path / name / "b.png", level)
-        save(tmp_path / name / "a.jpg", level)
-    data, _ = load_folder(tmp_path, 4, 3)
-    assert data.classes == ("c1", "c2", "c10")
-    assert data.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    assert data.shape == (3, 4, 4)
-
-
-def test_pictures_are_cropped_to_the_middle(tmp_path):
-    wide = np.zeros((20, 60), np.uint8)
-    wide[:, 20:40] = 255
-    Image.fromarray(wide).save(tmp_path / "a.png")
-    assert (load_folder(tmp_path, 5)[0].images == 255).all()
-
-
-def test_what_is_left_out_is_reported(tmp_path):
-    save(tmp_path / "a" / "good.png")
-    (tmp_path / "a" / "text.png").write_text("no picture")
-    (tmp_path / "a" / "empty.jpg").touch()
-    (tmp_path / "a" / ".hidden").write_text("ignored")
-    (tmp_path / ".DS_Store").write_text("ignored")
-    (tmp_path / "README.txt").write_text("about the pictures")
-    save(tmp_path / "a" / "deeper" / "x.png")
-    (tmp_path / "b").mkdir()
-    data, skipped = load_folder(tmp_path)
-    assert len(data) == 1
-    assert data.classes == ("a",)
-    assert {item.path.name for item in skipped} == {"README.txt", "text.png", "empty.jpg", "deeper", "b"}
-    assert all(item.reason and str(tmp_path) not in item.reason for item in skipped)
-
-
-def test_loose_pictures_beside_classes_are_refused(tmp_path):
-    save(tmp_path / "a" / "x.png")
-    save(tmp_path / "loose.png")
-    with pytest.raises(UsageError, match="both"):
-        load_folder(tmp_path)
-
-
-def test_an_empty_sub_folder_does_not_make_classes(tmp_path):
-    (tmp_path / "empty").mkdir()
-    save(tmp_path / "loose.png")
-    assert load_folder(tmp_path)[0].classes == ()
-
-
-@pytest.mark.parametrize("make", [lambda p: None, lambda p: p.write_text("x"), lambda p: p.mkdir()])
-def test_no_folder_or_no_picture(tmp_path, make):
-    make(tmp_path / "data")
-    with pytest.raises(UsageError) as caught:
-        load_folder(tmp_path / "data")
-    assert "\n" not in str(caught.value)
-
-
-def test_only_broken_pictures(tmp_path):
-    (tmp_path / "a.png").write_text("x")
-    with pytest.raises(UsageError, match=r"1 left out.*a\.png"):
-        load_folder(tmp_path)
-
-
-@pytest.mark.parametrize(("size", "channels"), [(0, 1), (28, 2)])
-def test_numbers_that_make_no_picture(tmp_path, size, channels):
-    save(tmp_path / "a.png")
-    with pytest.raises(UsageError):
-        load_folder(tmp_path, size, channels)
-
-
-def test_natural_order():
-    names = ["b", "a10", "a9", "A1", "", "10", "9", "a01", "a1b", "٣"]
-    assert sorted(sorted(names), key=natural) == sorted(sorted(names, reverse=True), key=natural)
-    assert sorted(["x10y2", "x9", "x10y1"], key=natural) == ["x9", "x10y1", "x10y2"]
-
-
-# MNIST
-
-
-def idx(array: np.ndarray) -> bytes:
-    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
-
-
-def fake_mnist(folder: Path) -> None:
-    rng = np.random.default_rng(0)
-    for part in ("train", "t10k"):
-        images = gzip.compress(idx(rng.integers(0, 256, (3, 28, 28), dtype=np.uint8)))
-        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(images)
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(np.arange(3, dtype=np.uint8)))
-
-
-def test_files_that_are_not_mnists_are_refused(tmp_path):
-    fake_mnist(tmp_path)
-    for split in ("train", "test"):
-        with pytest.raises(SfumatoError, match="MD5"):
-            load_mnist(split, tmp_path)
-
-
-def test_a_damaged_archive_is_refused(tmp_path):
-    fake_mnist(tmp_path)
-    path = tmp_path / "t10k-images-idx3-ubyte.gz"
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(SfumatoError, match="cannot read"):
-        load_mnist("test", tmp_path)
-
-
-def test_missing_files_are_named(tmp_path):
-    with pytest.raises(UsageError, match="t10k-images-idx3-ubyte"):
-        load_mnist("test", tmp_path)
-
-
-@pytest.mark.skipif(not MNIST.is_dir(), reason="MNIST is not beside the repository")
-def test_the_real_test_split():
-    data = load_mnist("test", MNIST)
-    assert data.images.shape == (10_000, 1, 28, 28)
-    assert data.labels[:5].tolist() == [7, 2, 1, 0, 4]
-    assert load_data(str(MNIST), "test").fingerprint == data.fingerprint
-
-
 # By name
+
+
+def save(path: Path, size: tuple[int, int] = (8, 8), colour: tuple[int, int, int] = (200, 100, 0)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
 
 
 def test_typeset_by_name(monkeypatch):
@@ -249,6 +113,9 @@ def test_typeset_by_name(monkeypatch):
     data = load_data("typeset", "test")
     assert len(data) == 300
     assert torch.equal(data.images[:50], load_typeset(50, "test").images)
+    larger = load_data("typeset", "test", size=32, channels=3)
+    assert larger.shape == (3, 32, 32)
+    assert torch.equal(larger.images[:, 1:2, 2:-2, 2:-2], data.images)
 
 
 def test_a_folder_by_name_warns_in_one_line(tmp_path):
@@ -256,19 +123,15 @@ def test_a_folder_by_name_warns_in_one_line(tmp_path):
     for i in range(5):
         (tmp_path / f"t{i}.txt").write_text("x")
     said: list[str] = []
-    data = load_data(str(tmp_path), size=10, channels=3, warn=said.append)
+    skipped: list[Skipped] = []
+    data = load_data(str(tmp_path), size=10, channels=3, warn=said.append, skipped=skipped)
     assert data.shape == (3, 10, 10)
     assert len(said) == 1
     assert "left out 5" in said[0]
     assert "t0.txt" in said[0]
     assert "2 more" in said[0]
     assert "\n" not in said[0]
-
-
-def test_a_folder_of_idx_files_is_mnist(tmp_path):
-    fake_mnist(tmp_path)
-    with pytest.raises(SfumatoError, match="MD5"):
-        load_data(str(tmp_path))
+    assert [item.path.name for item in skipped] == [f"t{i}.txt" for i in range(5)]
 
 
 def test_train_and_test_are_splits_and_no_classes(tmp_path):
@@ -287,17 +150,64 @@ def test_a_folder_without_a_test_split(tmp_path):
 
 @pytest.mark.parametrize("name", ["imagenet", "", "a\0b"])
 def test_an_unknown_name_lists_the_known_ones(name):
-    with pytest.raises(UsageError, match=r"mnist.*typeset.*folder"):
+    with pytest.raises(UsageError, match=r"mnist, fashion-mnist, kmnist, svhn, cifar10, typeset or a folder"):
         load_data(name)
-
-
-@pytest.mark.parametrize("option", [{"size": 32}, {"channels": 3}])
-def test_digits_have_one_size(option):
-    for name in ("mnist", "typeset"):
-        with pytest.raises(UsageError, match="28×28"):
-            load_data(name, **option)
 
 
 def test_a_folder_beside_a_name_that_needs_none(tmp_path):
     with pytest.raises(UsageError, match="no meaning"):
         load_data("typeset", folder=tmp_path)
+
+
+# By a recipe
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def test_a_recipe_asks_for_size_and_channels(tmp_path):
+    for label in ("cat", "dog"):
+        save(tmp_path / label / "a.png", (70, 90))
+    recipe = load_recipe("class").with_changes({"data": str(tmp_path)})
+    assert recipe.load("train", silent).shape == (1, 28, 28)
+    colour = recipe.with_changes({"size": 64, "channels": 3})
+    data = colour.load("train", silent)
+    assert data.shape == (3, 64, 64)
+    assert data.images[0, :, 30, 30].tolist() == [200, 100, 0]
+    config = colour.network_config(data.shape, data.names)
+    assert config.shape == (3, 64, 64)
+    network = config.build()
+    assert network(torch.rand(2, 3, 64, 64), torch.rand(2, 1), network.encode(torch.eye(2))).shape == (2, 3, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size": 30}, "size: Input should be a multiple of 4"),
+        ({"size": 0}, "size: Input should be greater than or equal to 4"),
+        ({"size": "big"}, "size: "),
+        ({"channels": 2}, "channels: "),
+    ],
+)
+def test_a_recipe_refuses_what_makes_no_network(changes, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        load_recipe("class").with_changes(changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_data_of_their_own_size_must_fit_the_network():
+    with pytest.raises(UsageError, match="multiple of 4"):
+        load_recipe("class").network_config((1, 30, 30), ("a", "b"))
+
+
+def test_what_a_set_is_published_as_is_what_a_recipe_gets(offline, known, tmp_path, monkeypatch):
+    source, files = fake_cifar10()[:2]
+    known(source)
+    monkeypatch.setenv("SFUMATO_DATA", str(write(tmp_path, files)))
+    recipe = load_recipe("class").with_changes({"data": "cifar10"})
+    assert recipe.load("train", silent).shape == (3, 32, 32)
+    assert recipe.with_changes({"channels": 1, "size": 28}).load("test", silent).shape == (1, 28, 28)
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"x")
+    with pytest.raises(SfumatoError, match="cannot read"):
+        recipe.load("train", silent)

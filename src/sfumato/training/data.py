@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, Shaped, UInt8
@@ -58,6 +58,11 @@ class TrainingData(Protocol):
         """n conditions worth a look in a sheet of samples; None where there is nothing to ask for."""
         ...
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a file of weights says of the data it was trained on, beside their name: plain data."""
+        ...
+
     def __len__(self) -> int:
         """Pictures in an epoch."""
         ...
@@ -99,6 +104,11 @@ class ImageData:
     def names(self) -> tuple[str, ...]:
         """The classes."""
         return self.classes
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Nothing: the network says which classes there are."""
+        return {}
 
     def prompts(self, n: int) -> list[str | None]:
         """The classes in turn."""

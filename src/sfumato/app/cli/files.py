@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json as json_module
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sfumato.app.cli import common as c
-from sfumato.errors import SfumatoError, UsageError
+from sfumato.errors import SfumatoError, UsageError, one_of
+
+if TYPE_CHECKING:
+    from sfumato.training.datasets.sources import Source
 
 FILE = Annotated[Path, typer.Argument(help="A PNG that sfumato made.")]
 
@@ -18,10 +24,15 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(inspect)
     app.command()(c.expand(rerun))
-    for name, listing in (("models", models), ("data", data)):
-        group = typer.Typer(help=listing.__doc__, no_args_is_help=True)
+    groups: tuple[tuple[str, str | None, dict[str, Callable[..., None]]], ...] = (
+        ("models", models.__doc__, {"list": models}),
+        ("data", "List the data sets that `train` knows by name, or download one.", {"list": data, "pull": pull}),
+    )
+    for name, about, commands in groups:
+        group = typer.Typer(help=about, no_args_is_help=True)
         group.callback()(lambda: None)
-        group.command("list")(listing)
+        for verb, command in commands.items():
+            group.command(verb)(command)
         app.add_typer(group, name=name)
 
 
@@ -78,12 +89,80 @@ def models(json: c.Json = False) -> None:
 
 def data(json: c.Json = False) -> None:
     """List the data sets that `train` knows by name."""
-    rows = [
-        {"name": "mnist", "summary": "60,000 written digits, 28×28; four idx files, downloaded when first trained on"},
-        {"name": "typeset", "summary": "60,000 digits drawn on this machine from several fonts; no download"},
-        {"name": "FOLDER", "summary": "pictures, or one folder of pictures for each class"},
-    ]
+    from sfumato.training.datasets.sources import SOURCES
+
+    rows = [_row(source) for source in SOURCES.values()]
+    rows.append({"name": "typeset", "summary": "70,000 digits drawn on this machine from several fonts; no download"})
+    rows.append({"name": "FOLDER", "summary": "pictures, or one folder of pictures for each class"})
     _table(rows, json)
+
+
+def _row(source: Source) -> dict[str, Any]:
+    """What is said of a data set that can be downloaded."""
+    from sfumato.training.datasets.stored import is_here
+
+    (channels, size, _), here = source.shape, is_here(source)
+    form = f"{size}×{size}, {'grey' if channels == 1 else 'colour'}, {len(source.classes)} classes"
+    where = "on this machine" if here else f"{source.megabytes} MB, downloaded when first asked for"
+    return {
+        "name": source.name,
+        "summary": "; ".join(part for part in (f"{source.summary}, {form}", source.terms, where) if part),
+        "shape": source.shape,
+        "pictures": dict(source.pictures),
+        "classes": source.classes,
+        "download_megabytes": source.megabytes,
+        "here": here,
+    }
+
+
+def pull(
+    name: Annotated[str, typer.Argument(help="A data set that `sfumato data list` lists with its megabytes.")],
+    json: c.Json = False,
+    quiet: c.Quiet = False,
+) -> None:
+    """Download a data set into the cache and compare its checksums."""
+    from sfumato.training.datasets.downloads import cache_folder
+    from sfumato.training.datasets.sources import SOURCES
+    from sfumato.training.datasets.stored import pull as pull_files
+
+    if name == "typeset":
+        raise UsageError("typeset is drawn on this machine; there is nothing to download")
+    if name not in SOURCES:
+        raise one_of("data set", name, tuple(SOURCES))
+    source = SOURCES[name]
+    with _download_line(silent=quiet or json) as show:
+        fetched = pull_files(source, show)
+    folder = cache_folder(source)
+    if json:
+        files = [path.name for path in fetched]
+        typer.echo(json_module.dumps({"name": name, "folder": str(folder), "downloaded": files}, ensure_ascii=False))
+    elif not quiet:
+        kept = len(source.files) - len(fetched)
+        typer.echo(f"{name}: {len(fetched)} downloaded, {kept} already there, all checked; in {folder}")
+
+
+@contextmanager
+def _download_line(*, silent: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A line on stderr for each file: one that counts for a person, one when it begins for a log."""
+    last, counts = "", sys.stderr.isatty()
+
+    def show(file: str, done: int, total: int) -> None:
+        nonlocal last
+        if silent or (file == last and not counts):
+            return
+        if counts:
+            end_of_last = "\n" if last and file != last else "\r"
+            sys.stderr.write(f"{end_of_last}{file}: {done / 1e6:.1f} of {total / 1e6:.1f} MB")
+        else:
+            sys.stderr.write(f"{file}: {total / 1e6:.1f} MB\n")
+        sys.stderr.flush()
+        last = file
+
+    try:
+        yield show
+    finally:
+        if last and counts:
+            sys.stderr.write("\n")
 
 
 def _table(rows: list[dict[str, Any]], json: bool) -> None:

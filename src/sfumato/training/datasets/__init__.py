@@ -1,4 +1,4 @@
-"""Data sets by name: MNIST, digits drawn on this machine, or a folder of pictures."""
+"""Data sets by name: downloaded ones, digits drawn on this machine, or a folder of pictures."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from typing import Literal
 
 from sfumato.errors import UsageError
 from sfumato.training.data import ImageData
+from sfumato.training.datasets.cifar10 import load_cifar10
 from sfumato.training.datasets.folder import Skipped, load_folder
-from sfumato.training.datasets.mnist import FILES, load_mnist
+from sfumato.training.datasets.mnist import load_idx, load_mnist
+from sfumato.training.datasets.sizes import fitted
+from sfumato.training.datasets.sources import SOURCES, Source
+from sfumato.training.datasets.stored import source_in
+from sfumato.training.datasets.svhn import load_svhn
 from sfumato.training.datasets.typeset import load_typeset
 
-NAMES = ("mnist", "typeset")
+NAMES = (*SOURCES, "typeset")
 """Data sets that need no folder."""
 
 __all__ = ["NAMES", "Skipped", "load_data", "load_folder", "load_mnist", "load_typeset", "summary"]
+
+_LOADERS = {"svhn": load_svhn, "cifar10": load_cifar10}
+"""How to load what is not in MNIST's format."""
 
 
 def _silent(_: str) -> None:
@@ -30,52 +38,60 @@ def load_data(
     size: int | None = None,
     channels: int | None = None,
     warn: Callable[[str], None] = _silent,
+    skipped: list[Skipped] | None = None,
 ) -> ImageData:
     """The data set that `--data` names.
 
     Args:
-        name: `mnist`, `typeset`, or a folder: of MNIST's idx files, of pictures, or of sub-folders of pictures.
+        name: One of `NAMES`, or a folder: of the files of a downloadable set, of pictures, or of sub-folders of
+            pictures. Which set the files in a folder are of is told by their content.
         split: Of a folder of pictures that has sub-folders `train` and `test`, the one of them; a folder without
             them has only `train`.
-        folder: Where MNIST's files are, if not where they are looked for (only with `mnist`).
-        size: Sides of the pictures of a folder, by default 28; the digits are always 28×28.
-        channels: Of the pictures of a folder, 1 (the default) or 3; the digits always have 1.
-        warn: Is told in one line about files that were left out.
+        folder: Where the files of a downloadable set are, if not where they are looked for; nothing is downloaded
+            then.
+        size: Height and width of the pictures. By default as published (28 or 32), and 28 for a folder of pictures.
+            Digits and clothing are put in a larger picture up to 32; others are resized (Lanczos).
+        channels: 1 or 3. By default as published, and 1 for a folder of pictures.
+        warn: Is told in one line about files that were left out, and about each download.
+        skipped: What was left out of a folder of pictures is added to this list, with the reasons.
 
     Raises:
         UsageError: an unknown name, a folder that is not one of those, or an option that does not fit.
+        SfumatoError: files with another content than they should have, or that cannot be downloaded.
     """
-    if folder is not None and name != "mnist":
+    if folder is not None and name not in SOURCES:
         raise UsageError(f"a folder beside the data {name!r} has no meaning; name the folder itself as the data")
-    if name == "mnist":
-        _only_digits(name, size, channels)
-        return load_mnist(split, folder)
+    if name in SOURCES:
+        return _published(SOURCES[name], split, folder, size, channels, warn)
     if name == "typeset":
-        _only_digits(name, size, channels)
-        return load_typeset(split=split)
+        return fitted(load_typeset(split=split), size, channels, background=0)
     path = Path(name).expanduser()
     if not name or not path.is_dir():  # an empty name would be the folder one is in
         what = "is a file, not a folder" if path.is_file() else "is no data set and no folder"
-        raise UsageError(f"{name!r} {what}; choose mnist, typeset or a folder of pictures")
-    if _has_idx_files(path):
-        _only_digits(name, size, channels)
-        return load_mnist(split, path)
-    data, skipped = load_folder(
+        raise UsageError(f"{name!r} {what}; choose {', '.join(NAMES)} or a folder of pictures")
+    source = source_in(path, split)
+    if source is not None:
+        return _published(source, split, path, size, channels, warn)
+    data, left_out = load_folder(
         _of_split(path, split), 28 if size is None else size, 1 if channels is None else channels
     )
-    if skipped:
-        warn(summary(skipped))
+    if left_out:
+        warn(summary(left_out))
+        if skipped is not None:
+            skipped += left_out
     return data
 
 
-def _only_digits(name: str, size: int | None, channels: int | None) -> None:
-    if size not in (None, 28) or channels not in (None, 1):
-        raise UsageError(f"the pictures of {name} are 28×28 with 1 channel; leave out size and channels")
-
-
-def _has_idx_files(path: Path) -> bool:
-    names = [file.name for pair in FILES.values() for file in pair]
-    return any((path / (name + suffix)).is_file() for name in names for suffix in ("", ".gz"))
+def _published(
+    source: Source,
+    split: Literal["train", "test"],
+    folder: Path | None,
+    size: int | None,
+    channels: int | None,
+    warn: Callable[[str], None],
+) -> ImageData:
+    data = _LOADERS.get(source.name, load_idx)(source, split, folder, tell=warn)
+    return fitted(data, size, channels, source.background)
 
 
 def _of_split(path: Path, split: Literal["train", "test"]) -> Path:

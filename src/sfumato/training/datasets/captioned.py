@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -116,6 +116,15 @@ class CaptionedData:
     def names(self) -> tuple[str, ...]:
         """The words of the captions."""
         return self.vocabulary.words
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Each concept's first name with the styles that it is seen in."""
+        subjects: dict[str, tuple[str, list[str]]] = {}
+        for record in self.records:
+            _, styles = subjects.setdefault(record.concept, (record.names[0], []))
+            styles += [style for style in record.styles[:1] if style not in styles]
+        return {"subjects": list(subjects.values())}
 
     def prompts(self, n: int) -> list[str | None]:
         """The first n concepts, drawn in all the styles and media in turn."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from sfumato.errors import UsageError
 from sfumato.images import ImageError, is_image, read_image, to_tensor
 from sfumato.training.data import ImageData
+from sfumato.training.datasets.sizes import check_form
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,7 @@ def load_folder(path: Path, size: int = 28, channels: int = 1) -> tuple[ImageDat
     Raises:
         UsageError: the folder is missing, has no usable picture, or has pictures both in itself and in sub-folders.
     """
-    if size < 1:
-        raise UsageError(f"pictures cannot be {size} pixels wide; give a size of at least 1")
-    if channels not in (1, 3):
-        raise UsageError(f"a picture has 1 channel (grey) or 3 (colour), not {channels}")
+    check_form(size, channels)
     files, folders = _listed(path)
     inside = {folder: _listed(folder) for folder in folders}
     loose = any(is_image(file) for file in files)

@@ -1,107 +1,64 @@
-"""MNIST from its four idx files: found on this machine, or downloaded; checked by the content they unpack to."""
+"""MNIST and the sets in its format: Fashion-MNIST (Xiao et al. 2017) and KMNIST (Clanuwat et al. 2018).
+
+Each is four idx files, of pictures and labels for training and testing: a magic number that says how many dimensions
+the array has, their sizes, and its bytes.
+"""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import os
 import struct
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
-from platformdirs import user_cache_path
 
-from sfumato.errors import SfumatoError, UsageError
+from sfumato.errors import SfumatoError
 from sfumato.training.data import ImageData
+from sfumato.training.datasets.downloads import silent
+from sfumato.training.datasets.sources import MNIST, Source, Split
+from sfumato.training.datasets.stored import Tell, read_parts
 
-Split = Literal["train", "test"]
-URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
-
-
-@dataclass(frozen=True)
-class IdxFile:
-    """One file of MNIST: its name, and the MD5 of what it unpacks to.
-
-    The packed bytes differ between mirrors, the content does not, so the content is what is checked.
-    """
-
-    name: str
-    md5: str
-
-
-FILES: dict[Split, tuple[IdxFile, IdxFile]] = {
-    "train": (
-        IdxFile("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb"),
-        IdxFile("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624"),
-    ),
-    "test": (
-        IdxFile("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"),
-        IdxFile("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"),
-    ),
-}
+_UNSIGNED_BYTES = 8
 
 
 def load_mnist(split: Split = "train", folder: Path | None = None, *, download: bool = True) -> ImageData:
     """60,000 (train) or 10,000 (test) digits of 28×28.
 
-    Looks for the idx files (plain or .gz) in `folder` or in $SFUMATO_DATA (also in a folder `mnist` there), else in the
-    user's cache, where `download` puts them. Raises UsageError when they are not there and SfumatoError when their
-    content is not MNIST's.
+    Looks for the idx files (plain or .gz) in `folder`, or else in $SFUMATO_DATA (first in a folder `mnist` there) and
+    in the user's cache, where `download` puts them. Raises UsageError when they are not there and SfumatoError when
+    their content is not MNIST's.
     """
-    pixels, labels = (_content(file, folder, download) for file in FILES[split])
-    images = _parse_idx(pixels, dimensions=3)
+    return load_idx(MNIST, split, folder, download=download)
+
+
+def load_idx(
+    source: Source,
+    split: Split = "train",
+    folder: Path | None = None,
+    *,
+    download: bool = True,
+    tell: Tell = silent,
+) -> ImageData:
+    """A set in MNIST's format, as `load_mnist` loads MNIST; `tell` is told in a line of each download."""
+    pixels, labels = read_parts(source, split, folder, download=download, tell=tell)
     return ImageData(
-        name="mnist" if split == "train" else f"mnist-{split}",
-        images=torch.from_numpy(images.copy())[:, None],
-        labels=torch.from_numpy(_parse_idx(labels, dimensions=1).astype(np.int64)),
-        classes=tuple("0123456789"),
+        name=source.name if split == "train" else f"{source.name}-{split}",
+        images=torch.from_numpy(parse_idx(pixels, dimensions=3).copy())[:, None],
+        labels=torch.from_numpy(parse_idx(labels, dimensions=1).astype(np.int64)),
+        classes=source.classes,
     )
 
 
-def cache_folder() -> Path:
-    """Where downloads are kept."""
-    return user_cache_path("sfumato") / "mnist"
+def parse_idx(content: bytes, dimensions: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """The array of an idx file, 0 … 255, which cannot be written to.
 
-
-def _content(file: IdxFile, folder: Path | None, download: bool) -> bytes:
-    path = _find(file, folder)
-    if path is None:
-        if folder is not None or not download:
-            raise UsageError(f"no {file.name}[.gz] in {folder or cache_folder()}")
-        path = _download(file)
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
-        raise SfumatoError(f"cannot read {path}: {error}") from error
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() != file.md5:
-        raise SfumatoError(f"{path} does not hold MNIST's {file.name} (the MD5 of its content differs); remove it")
-    return content
-
-
-def _find(file: IdxFile, folder: Path | None) -> Path | None:
-    named = os.environ.get("SFUMATO_DATA")
-    roots = [folder] if folder is not None else [Path(named), Path(named) / "mnist"] if named else []
-    roots += [] if folder is not None else [cache_folder()]
-    candidates = (root / (file.name + suffix) for root in roots for suffix in ("", ".gz"))
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _download(file: IdxFile) -> Path:
-    import pooch
-
-    name = f"{file.name}.gz"
-    try:
-        return Path(pooch.retrieve(f"{URL}{name}", known_hash=None, fname=name, path=cache_folder()))
-    except Exception as error:  # pooch passes on whatever its transport raises
-        raise SfumatoError(
-            f"cannot download MNIST ({type(error).__name__}); give its four idx files with --data FOLDER or "
-            f"SFUMATO_DATA, or train on --data typeset, which needs no download"
-        ) from error
-
-
-def _parse_idx(content: bytes, dimensions: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    Raises SfumatoError for a magic number other than that of unsigned bytes in so many dimensions, and for more or
+    fewer bytes than the header promises.
+    """
+    start = 4 + 4 * dimensions
+    if len(content) < start or content[:4] != bytes((0, 0, _UNSIGNED_BYTES, dimensions)):
+        raise SfumatoError(f"no idx file of bytes in {dimensions} dimensions: it begins with 0x{content[:4].hex()}")
+    shape = struct.unpack(f">{dimensions}I", content[4:start])
+    if len(content) - start != np.prod(shape, dtype=object):
+        raise SfumatoError(f"an idx file of {'×'.join(map(str, shape))} bytes has {len(content) - start:,}")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

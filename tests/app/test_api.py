@@ -40,7 +40,7 @@ def test_an_edit_and_an_inpainting(model):
 def test_requests_that_cannot_be_meant(model):
     tree = sf.guided("3", scale=2)
     for options, message in [
-        ({"sampler": "euler"}, "unknown sampler"),
+        ({"sampler": "eler"}, "unknown sampler"),
         ({"steps": 301}, "between 1 and 300"),
         ({"image": torch.zeros(1, 28, 28), "start": 50}, "start 50 is not one of 0"),
         ({"mask": torch.zeros(1, 28, 28)}, "a mask needs the image"),

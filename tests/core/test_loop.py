@@ -305,3 +305,15 @@ def test_streams_are_independent_of_each_other():
 
 def test_equal_trees_need_equal_scales():
     assert Guided(Predict("a"), Predict(), 2) != Guided(Predict("a"), Predict(), 3)
+
+
+def test_along_the_straight_levels_of_a_flow_ddim_is_eulers_method(mixture):
+    """dx/dt = ε − x₀ from t to t′, for the velocity that the model's ε and x̂₀ make."""
+    flow = Flow()
+    x = random(6, 2, *SHAPE).float()
+    for t, t2 in ((0.999, 0.9), (0.5, 0.25), (0.02, 0.0)):
+        level, to = flow.level(t), flow.level(t2)
+        now = Situation(x, level, to, mixture(x, [None] * 2, level), no_second, lambda: pytest.fail("no noise"))
+        stepped, _ = SAMPLERS["euler"].step(now)
+        euler = x + (t2 - t) * (now.estimate.eps - now.x0)
+        assert (stepped - euler).abs().max() < 1e-4 * max(1.0, now.x0.abs().max().item())

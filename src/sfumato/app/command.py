@@ -8,10 +8,11 @@ from typing import Any
 
 from sfumato.app.job import Job
 from sfumato.app.jobs import Anagram, AnyJob, Denoise, Edit, Generate, Hybrid, Inpaint, Upscale
+from sfumato.backends.registry import bundled_models
 from sfumato.errors import UsageError
 from sfumato.training.recipe import load_recipe, parse
 
-_FLAGS = {"model", "sampler", "eta", "variance", "negative", "threshold", "dtype"}
+_FLAGS = {"model", "eta", "variance", "negative", "threshold", "dtype"}
 """Options of every command whose defaults are those of the job."""
 _MERGED = {"seed", "begin", "t", "method", "prompt"}
 """Fields in which the jobs of one command may differ."""
@@ -92,6 +93,9 @@ def _what(first: AnyJob, jobs: Sequence[AnyJob], image: str | None) -> list[str]
 def _common(job: AnyJob) -> list[str]:
     """The options that all commands share, seeds left out."""
     words = ["--steps", str(job.steps)]
+    known = bundled_models().get(job.model)
+    if known is None or known.defaults.sampler != job.sampler:
+        words += ["--sampler", job.sampler]
     if any(query.condition is not None for query in job.tree().queries()):
         words += ["--guidance", f"{job.guidance:g}"]
     for name, field in Job.model_fields.items():

@@ -32,6 +32,7 @@ class Defaults:
     """Of the Gaussian that parts near from far, in pixels."""
     larger: str | None = None
     """The model that makes its pictures larger."""
+    sampler: str = "ddpm"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,11 @@ class NetworkDenoiser:
     def conditioned(self) -> bool:
         """Whether it can be asked for anything."""
         return self.network.config.conditioned
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether its conditions are free text."""
+        return self.conditioned and not self.classes
 
     @property
     def most_steps(self) -> int:
@@ -137,10 +143,9 @@ def load_network(
     network = weights.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
         recipe = weights.facts["recipe"]
-        # Files of earlier versions have no shift.
-        numbers = {
-            key: recipe[key] for key in ("timesteps", "beta_start", "beta_end", "sigmas", "shift") if key in recipe
-        }
+        # Files of earlier versions have no shift, signal or sampler.
+        keys = ("timesteps", "beta_start", "beta_end", "sigmas", "signal", "shift")
+        numbers = {key: recipe[key] for key in keys if key in recipe}
         schedule = make_schedule(recipe["schedule"], **numbers)
         prediction = Prediction(recipe["prediction"])
         low, high = map(float, weights.facts.get("data", {}).get("pixel_range", (0, 1)))
@@ -148,7 +153,8 @@ def load_network(
         config = weights.network.config
         low_res = LowResolution(recipe["low_res"]) if recipe.get("low_res") else None
         # 2 pixels at 64, as in the course, and in proportion.
-        defaults = Defaults(steps, recipe["guidance"] if config.conditioned else 1.0, config.shape[-1] / 32)
+        guidance = recipe["guidance"] if config.conditioned else 1.0
+        defaults = Defaults(steps, guidance, config.shape[-1] / 32, sampler=recipe.get("sampler", "ddpm"))
     except (KeyError, TypeError, ValueError) as error:
         raise SfumatoError(f"{path} does not say how it was trained: {error}") from error
     return NetworkDenoiser(

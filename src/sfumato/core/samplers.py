@@ -158,5 +158,11 @@ def _log_snr(level: Level) -> float:
     return math.log(level.alpha / level.sigma)
 
 
-SAMPLERS: dict[str, Sampler] = {"ddpm": DDPM(), "ddim": DDIM(), "heun": Heun(), "dpmpp-2m": DPMpp2M()}
+SAMPLERS: dict[str, Sampler] = {
+    "ddpm": DDPM(),
+    "ddim": DDIM(),
+    "euler": DDIM(),  # along the straight levels of a flow the deterministic step is Euler's, dx = (ε − x₀) dt
+    "heun": Heun(),
+    "dpmpp-2m": DPMpp2M(),
+}
 """The samplers by name, with their default settings."""

@@ -151,22 +151,27 @@ class Flow:
 
 @dataclass(frozen=True)
 class Additive:
-    """z = x + σ·ε at the given standard deviations: what a one-step denoiser is trained on (alpha is 1).
+    """z = signal·x + σ·ε at the given standard deviations: what a one-step denoiser is trained on.
 
-    The time of a level is σ itself.
+    The time of a level is σ itself. A hair of signal with σ = 1 is the lesson of pure noise: with none at all ε would
+    say nothing of x₀.
     """
 
     sigmas: tuple[float, ...] = (0.5,)
+    signal: float = 1.0
+    """alpha of every level."""
 
     def __post_init__(self) -> None:
         if not self.sigmas or min(self.sigmas) <= 0:
             raise ValueError("sigmas must be a non-empty sequence of positive numbers")
+        if self.signal <= 0:
+            raise ValueError(f"signal must be positive, not {self.signal:g}")
 
     def level(self, t: float) -> Level:
         """The level of standard deviation t ≥ 0, trained on or not."""
         if t < 0:
             raise ValueError(f"a standard deviation cannot be negative: {t:g}")
-        return Level(t, 1.0, t)
+        return Level(t, self.signal, t)
 
     def timesteps(self, steps: int) -> tuple[float, ...]:
         """The largest σ: a one-step denoiser takes one step."""
@@ -194,6 +199,7 @@ def make_schedule(
     beta_start: float = 1e-4,
     beta_end: float = 0.02,
     sigmas: Sequence[float] = (0.5,),
+    signal: float = 1.0,
     shift: float = 1.0,
 ) -> Schedule:
     """A schedule from the plain numbers of a recipe: `kind` is one of `KINDS` (ValueError else)."""
@@ -207,7 +213,7 @@ def make_schedule(
         case "flow":
             return Flow()
         case "additive":
-            return Additive(tuple(sigmas))
+            return Additive(tuple(sigmas), signal)
     raise ValueError(f"unknown schedule {kind!r}; choose one of {', '.join(KINDS)}")
 
 

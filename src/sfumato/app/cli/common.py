@@ -58,7 +58,9 @@ class Sampling(Output):
         "digits"
     )
     steps: Steps = None
-    sampler: Annotated[str, typer.Option("--sampler", help="ddpm, ddim, heun or dpmpp-2m.")] = "ddpm"
+    sampler: Annotated[
+        str | None, typer.Option("--sampler", help="ddpm, ddim, euler, heun or dpmpp-2m; the model's own by default.")
+    ] = None
     eta: Annotated[float, typer.Option("--eta", help="Of ddim: 0 deterministic, 1 ancestral.")] = 0.0
     variance: Annotated[str, typer.Option("--variance", help="Of ddpm's noise: posterior or forward.")] = "posterior"
     guidance: Guidance = None
@@ -96,6 +98,7 @@ class Sampling(Output):
         given["larger"] = self._later_stages()
         defaults = self.loaded.defaults
         given["steps"] = self.steps or min(steps or defaults.steps, self.loaded.most_steps)
+        given["sampler"] = self.sampler or defaults.sampler
         given["guidance"] = defaults.guidance if self.guidance is None else self.guidance
         return [
             parse_job({"kind": kind, **given, "seed": self.seed + k, **variant})

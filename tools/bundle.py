@@ -2,7 +2,7 @@
 
     python tools/bundle.py RUN NAME       (NAME such as digits-class; RUN a run directory, finished or not)
 
-An unfinished run is bundled as it stands at its newest checkpoint, and the files say so.
+What is bundled is the newest checkpoint. Of an unfinished run the files say so. The data of the run must be at hand.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from pathlib import Path
 import torch
 
 from sfumato.app.output import save_image
-from sfumato.app.training import draw_loss, sample_sheet
+from sfumato.app.run_pictures import draw_loss, sample_sheet
 from sfumato.backends.network import load_network
-from sfumato.files import sha256, write_text
-from sfumato.models.weights import load_weights, save_weights
+from sfumato.files import sha256, write_bytes, write_text
 from sfumato.training.checkpoint import latest_checkpoint
 from sfumato.training.datasets import load_typeset
-from sfumato.training.run import RunDirectory
+from sfumato.training.run import RunDirectory, facts_of, save_average
+from sfumato.training.trainer import Trainer
 
 FOLDER = Path(__file__).parent.parent / "src/sfumato/bundled"
 EPOCHS = {"denoiser": (1, 2, 3, 4, 5), "time": (1, 2, 3, 4, 5, 16, 17, 18, 19, 20), "class": (1, 5, 20)}
 """Epochs after which the write-ups show samples."""
+SHARD = 15_900_000
+"""Bytes of tensors in a file at most."""
 LOG_LINES = 400
 """About as many lines of the log are kept: each the mean over a stretch of steps."""
 
@@ -35,23 +37,21 @@ def bundle(run: RunDirectory, name: str) -> None:
     checkpoint = latest_checkpoint(run.checkpoints)
     if checkpoint is None:
         raise SystemExit(f"{run.path} has no checkpoint")
-    environment = json.loads((run.path / "environment.json").read_text())
-    if run.model_file.exists():
-        source = load_weights(run.model_file)
-        config, facts, state = source.network.config, source.facts, source.network.state_dict()
-    else:
-        config = recipe.network_config((1, 28, 28), tuple("0123456789"))
-        state = checkpoint.groups["ema"]
-        per_epoch = -(-60000 // recipe.batch_size)
-        facts = {
-            "recipe": recipe.model_dump(mode="json"),
-            "step": checkpoint.step,
-            "epoch": round(checkpoint.step / per_epoch, 3),
-            "data": {"name": "mnist", "sha256": checkpoint.facts["data"], "pictures": 60000},
-            "environment": environment,
-        }
-    path = FOLDER / f"{name}.safetensors"
-    save_weights(path, config, state, facts, torch.float16)
+    folder, trainer = Path(recipe.data), Trainer(recipe, recipe.load("train", print))
+    if trainer.data.fingerprint != checkpoint.facts["data"]:
+        raise SystemExit(f"the data at {recipe.data} are not those that {run.path} was trained on")
+    trainer.restore(checkpoint)
+    # Where the pictures lay on one machine means nothing on another.
+    trainer.recipe = recipe = recipe.with_changes({"data": Path(recipe.data).name})
+    for old in FOLDER.glob(f"{name}*.safetensors"):
+        if old.stem == name or old.stem.removeprefix(name)[1:2].isdigit():
+            old.unlink()
+    files = save_average(FOLDER / f"{name}.safetensors", trainer, torch.float16, SHARD)
+    facts = facts_of(trainer)
+    facts["environment"] = json.loads((run.path / "environment.json").read_text())
+    licences = folder / "LICENSES.txt"
+    if licences.is_file():  # they travel with what was made of the pictures
+        write_bytes(FOLDER / f"{name}-LICENSES.txt", licences.read_bytes())
 
     rows = run.metrics()
     stretch = max(1, len(rows) // LOG_LINES)
@@ -61,25 +61,26 @@ def bundle(run: RunDirectory, name: str) -> None:
         mean = sum(row["loss"] for row in part) / len(part)
         log.append({**part[-1], "loss": round(mean, 6)})
     write_text(FOLDER / f"{name}.log.jsonl", "".join(json.dumps(row) + "\n" for row in log))
-    draw_loss(FOLDER / f"{name}.loss.png", log, f"recipe {recipe.name} on mnist")
+    draw_loss(FOLDER / f"{name}.loss.png", log, f"recipe {recipe.name} on {trainer.data.name}")
     about = {
-        "sha256": sha256(path),
+        "sha256": sha256(*files),
         "steps": facts["step"],
-        "epochs": facts["epoch"],
+        "epochs": round(facts["epoch"], 3),
         "epochs_of_recipe": recipe.epochs,
-        "finished": run.model_file.exists(),
+        "finished": trainer.step == trainer.total_steps,
         "recipe": recipe.model_dump(mode="json"),
-        "data": facts["data"],
-        "environment": environment,
+        "data": {key: facts["data"][key] for key in ("name", "sha256", "pictures")},
+        "environment": facts["environment"],
     }
     write_text(FOLDER / f"{name}.json", json.dumps(about, indent=2) + "\n")
-    for epoch in EPOCHS[recipe.name]:
+    for epoch in EPOCHS.get(recipe.name, ()):
         if run.epoch_file(epoch).is_file():
             model = load_network(run.epoch_file(epoch), name)
             # The denoiser's rows show clean digits too: drawn ones, for MNIST's are not ours to give away.
             image = sample_sheet(model, recipe, load_typeset(10, "test", seed=1), zoom=1)
             save_image(image, FOLDER / "epochs" / f"{name}-{epoch:03d}.png")
-    print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, epoch {facts['epoch']:g} of {recipe.epochs}")
+    size = sum(file.stat().st_size for file in files) / 1e6
+    print(f"{', '.join(file.name for file in files)}: {size:.1f} MB, epoch {facts['epoch']:.3f} of {recipe.epochs}")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,22 @@
 """Several processes do the steps of one."""
 
 import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
 from torch import multiprocessing, nn
 
 from sfumato.errors import UsageError
+from sfumato.training.checkpoint import latest_checkpoint
 from sfumato.training.data import ImageData
 from sfumato.training.distributed import ALONE, Processes, SharedBatchNorm2d, join, over_the_whole_batch
 from sfumato.training.recipe import load_recipe
+from sfumato.training.run import RunDirectory
 from sfumato.training.trainer import Trainer
 
 
@@ -101,3 +108,37 @@ def test_without_torchrun_a_training_is_alone(monkeypatch):
     assert join(torch.device("cpu")) == ALONE
     assert ALONE.any(True, torch.device("cpu")) is True
     assert ALONE.any(False, torch.device("cpu")) is False
+
+
+def torchrun(folder, *settings: str) -> list[str]:
+    """The command line of a training of two processes in a folder."""
+    numbers = ("width=4", "batch_size=16", "log_every=1", "precision=float32", "sample_steps=2", *settings)
+    words = [word for number in numbers for word in ("--set", number)]
+    run = ["--nnodes", "1", "--nproc-per-node", "2", "--master-port", str(free_port())]
+    command = [sys.executable, "-m", "torch.distributed.run", *run, "-m", "sfumato"]
+    return [*command, "train", "class", "--data", "typeset", "--device", "cpu", "--out", str(folder), *words]
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_ends_the_other_with_one_line_and_a_checkpoint(tmp_path):
+    """The whole way of a user: torchrun, kill -9 of one process, resume in one process alone."""
+    folder = tmp_path / "run"
+    with subprocess.Popen(
+        torchrun(folder, "epochs=100", "checkpoint_every=20"), stderr=subprocess.PIPE, text=True
+    ) as running:
+        waited = 0.0
+        while not list(folder.glob("checkpoints/step-*40.safetensors")) and waited < 120:
+            time.sleep(0.2)
+            waited += 0.2
+        children = subprocess.run(
+            ["pgrep", "-P", str(running.pid)], capture_output=True, text=True, check=True
+        ).stdout.split()
+        os.kill(int(children[-1]), signal.SIGKILL)
+        _, said = running.communicate(timeout=120)
+    assert running.returncode == 1
+    ours = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert ours in ([], ["error: another process of this training has ended; go on from the last checkpoint"])
+    run = RunDirectory(folder)
+    checkpoint = latest_checkpoint(run.checkpoints)
+    assert checkpoint is not None
+    assert checkpoint.step >= 40

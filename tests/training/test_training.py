@@ -1,9 +1,4 @@
 import json
-import random
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
@@ -11,9 +6,7 @@ import torch
 from sfumato.core.predictions import Prediction
 from sfumato.core.schedules import Additive, linear
 from sfumato.errors import SfumatoError, UsageError
-from sfumato.images import to_image
 from sfumato.training.ahead import ahead
-from sfumato.training.checkpoint import latest_checkpoint, save_checkpoint
 from sfumato.training.data import ImageData, epoch_order
 from sfumato.training.objective import Objective, Weighting
 from sfumato.training.recipe import load_recipe, packaged_recipes, parse_settings
@@ -41,7 +34,7 @@ def recipe(name: str = "class", **changes):
 
 
 def test_the_packaged_recipes_have_the_numbers_of_the_course():
-    assert packaged_recipes() == ["class", "denoiser", "text", "time", "upsample"]
+    assert packaged_recipes() == ["class", "denoiser", "flow", "pure-noise", "text", "time", "upsample"]
     denoiser, time_, class_ = (load_recipe(name) for name in ("denoiser", "time", "class"))
     assert (denoiser.epochs, denoiser.batch_size, denoiser.width, denoiser.sigmas) == (5, 256, 128, (0.5,))
     assert (denoiser.lr, denoiser.prediction, denoiser.lr_at(4, 0)) == (1e-4, Prediction.X0, 1e-4)
@@ -108,7 +101,7 @@ def test_every_epoch_visits_every_picture_once_in_another_order():
     assert not torch.equal(orders[0], orders[1])
 
 
-@pytest.mark.parametrize("name", ["denoiser", "time", "class"])
+@pytest.mark.parametrize("name", ["denoiser", "time", "class", "flow", "pure-noise"])
 def test_each_recipe_learns(name, tmp_path):
     trainer = Trainer(recipe(name, epochs=12, lr=3e-3, precision="float32"), stripes())
     losses = [progress.loss for progress in trainer.run()]
@@ -142,26 +135,6 @@ def test_other_data_are_refused_on_resume(tmp_path):
             break
     with pytest.raises(UsageError, match="not those that"):
         list(train(run, Trainer(recipe(), stripes(48))))
-
-
-def test_damaged_checkpoints_are_passed_over(tmp_path):
-    for step in (1, 2, 3):
-        save_checkpoint(tmp_path, step, {"network": {"w": torch.full((4,), float(step))}}, {}, keep=3)
-    newest, second = tmp_path / "step-00000003.safetensors", tmp_path / "step-00000002.safetensors"
-    data = bytearray(newest.read_bytes())
-    data[-3] ^= 1
-    newest.write_bytes(data)
-    assert latest_checkpoint(tmp_path).step == 2
-    second.with_suffix(".sha256").unlink()
-    assert latest_checkpoint(tmp_path).step == 1
-    assert latest_checkpoint(tmp_path / "nothing") is None
-
-
-def test_only_the_newest_checkpoints_are_kept(tmp_path):
-    for step in range(1, 6):
-        save_checkpoint(tmp_path, step, {"network": {"w": torch.zeros(1)}}, {}, keep=2)
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == [f"step-0000000{k}.{suffix}" for k in (4, 5) for suffix in ("safetensors", "sha256")]
 
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
@@ -198,7 +171,7 @@ def test_recipes_from_files(tmp_path):
         load_recipe(str(mine))
     with pytest.raises(UsageError, match="no such recipe"):
         load_recipe(str(tmp_path / "other.toml"))
-    with pytest.raises(UsageError, match="unknown recipe 'clas'; choose one of class, denoiser, text, time, upsample"):
+    with pytest.raises(UsageError, match="unknown recipe 'clas'; choose one of class, denoiser, flow"):
         load_recipe("clas")
 
 
@@ -225,67 +198,6 @@ def test_a_run_does_not_overwrite_another(tmp_path):
         run.create(recipe())
     with pytest.raises(UsageError, match="no run in"):
         RunDirectory(tmp_path / "other").recipe()
-
-
-def folder_of(data: ImageData, path) -> None:
-    for k, (image, label) in enumerate(zip(data.images, data.labels, strict=True)):
-        folder = path / data.classes[label]
-        folder.mkdir(parents=True, exist_ok=True)
-        to_image(image.float() / 255).save(folder / f"{k:03d}.png")
-
-
-def sfumato(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "sfumato", *arguments]
-
-
-def test_kill_9_at_random_moments_changes_nothing(tmp_path):
-    """200 steps, killed three times while running or saving, resumed each time: every hash is that of a quiet run."""
-    folder_of(stripes(), tmp_path / "data")
-    numbers = ["width=8", "batch_size=4", "epochs=20", "steps=200", "checkpoint_every=7", "sample_epochs=[20]"]
-    settings = [part for number in numbers for part in ("--set", number)]
-
-    def begin(name):
-        arguments = ["train", "class", "--data", str(tmp_path / "data"), "--out", str(tmp_path / name)]
-        return sfumato(*arguments, *settings, "--quiet")
-
-    subprocess.run(begin("quiet"), check=True)
-    expected = json.loads((tmp_path / "quiet" / "result.json").read_text())
-    assert expected["steps"] == 200
-
-    moments = random.Random()
-    command, kills = begin("killed"), 0
-    checkpoints = tmp_path / "killed" / "checkpoints"
-    while kills < 3:
-        process = subprocess.Popen(command)
-        before = len(list(checkpoints.glob("*"))) and max(p.name for p in checkpoints.glob("*"))
-        # Wait until it has got somewhere, then for a random moment.
-        while process.poll() is None and not any(p.name > str(before) for p in checkpoints.glob("step-*")):
-            time.sleep(0.005)
-        time.sleep(moments.uniform(0, 0.15))
-        if process.poll() is not None:
-            break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += 1
-        command = sfumato("train", "--resume", "--out", str(tmp_path / "killed"), "--quiet")
-    subprocess.run(command, check=True)
-    assert kills == 3, "the training was over before it could be killed three times"
-    assert json.loads((tmp_path / "killed" / "result.json").read_text()) == expected
-
-
-def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
-    folder_of(stripes(), tmp_path / "data")
-    run = tmp_path / "run"
-    command = sfumato("train", "time", "--data", str(tmp_path / "data"), "--out", str(run), "--set", "width=4")
-    process = subprocess.Popen([*command, "--set", "epochs=10000"], stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and not (run / "samples").exists():
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
-    assert f"go on with: sfumato train --resume --out {run}" in told
-    assert "Traceback" not in told
-    assert latest_checkpoint(run / "checkpoints") is not None
 
 
 @pytest.mark.parametrize("depth", [0, 1, 3, 50])

@@ -1,153 +1,121 @@
-"""A training as a person follows it: its data, a progress bar, samples after epochs, the loss curve."""
+"""A training as a person follows it: its data, a progress bar, and what it leaves in its run directory to look at."""
 
 from __future__ import annotations
 
-import io
+import json
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import torch
-from jaxtyping import Float
-from PIL import Image
-from torch import Tensor
-from torch.nn import functional as F
 
-from sfumato.app.output import save_image, sheet
+from sfumato.app.output import save_image
+from sfumato.app.run_pictures import animations, draw_loss, model_of, sample_sheet
+from sfumato.app.run_report import run_report
 from sfumato.backends.network import NetworkDenoiser
-from sfumato.core.estimates import guided
-from sfumato.core.filters import LowPass
-from sfumato.core.levels import CLEAN
-from sfumato.core.loop import Canvas, FromImage, sample
-from sfumato.core.noise import stream
-from sfumato.core.pixels import to_unit
-from sfumato.core.schedules import Additive, strided
 from sfumato.errors import UsageError
-from sfumato.files import write_bytes
-from sfumato.training.data import TrainingData
+from sfumato.files import write_bytes, write_text
+from sfumato.training.datasets import Skipped
+from sfumato.training.distributed import join
 from sfumato.training.recipe import Recipe
 from sfumato.training.run import RunDirectory, train
 from sfumato.training.trainer import Progress, Trainer
 
 Warn = Callable[[str], None]
-SAMPLES = 40
-"""Pictures in a sheet of samples; four of each class where there are ten."""
 
 
 def begin(folder: Path, recipe: Recipe, device: str, warn: Warn) -> tuple[Trainer, RunDirectory]:
-    """A new run. Raises UsageError before anything is written when the data or the recipe cannot be meant."""
-    run = RunDirectory(folder)
-    run.check_new()
+    """A new run. Raises UsageError before anything is written when the data or the recipe cannot be meant.
+
+    Under torchrun every process gets a trainer of its own, and the first one the run.
+    """
+    run, where = RunDirectory(folder), _device(device)
+    processes = join(where)
+    if processes.first:
+        run.check_new()
     if recipe.data and Path(recipe.data).is_dir():
         # A run may be resumed from elsewhere.
         recipe = recipe.with_changes({"data": str(Path(recipe.data).resolve())})
-    trainer = Trainer(recipe, recipe.load("train", warn), _device(device))
-    run.create(recipe)
+    skipped: list[Skipped] = []
+    trainer = Trainer(recipe, recipe.load("train", warn if processes.first else _nobody, skipped), where, processes)
+    if processes.first:
+        run.create(recipe)
+        if skipped:
+            rows = [{"file": str(item.path), "reason": item.reason} for item in skipped]
+            write_text(run.skipped_file, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     return trainer, run
 
 
 def resume_run(folder: Path, device: str, warn: Warn) -> tuple[Trainer, RunDirectory]:
     """The run that is there, its trainer not yet at the checkpoint."""
-    run = RunDirectory(folder)
-    recipe = run.recipe()
-    return Trainer(recipe, recipe.load("train", warn), _device(device)), run
+    run, where = RunDirectory(folder), _device(device)
+    recipe, processes = run.recipe(), join(where)
+    if processes.first:
+        with run.locked():
+            pass  # better told now than after the data are read
+    data = recipe.load("train", warn if processes.first else _nobody)
+    return Trainer(recipe, data, where, processes), run
 
 
-def follow(run: RunDirectory, trainer: Trainer, *, stop: Callable[[], bool], quiet: bool) -> None:
-    """Train to the end or until `stop`, showing progress, and leave samples and the loss curve in the run."""
+def _nobody(_: str) -> None:
+    """Whom all but the first process tell."""
+
+
+def follow(run: RunDirectory, trainer: Trainer, *, stop: Callable[[], bool], quiet: bool, warn: Warn) -> None:
+    """Train to the end or until `stop`, showing progress, and leave samples, curves and a report in the run."""
+    if not trainer.processes.first:
+        deque(train(run, trainer, stop=stop), maxlen=0)
+        return
     with _bar(trainer, silent=quiet) as show:
-        for progress in train(run, trainer, stop=stop):
+        for progress in train(run, trainer, stop=stop, warn=warn):
             show(progress)
             if progress.epoch_ends:
-                recipe, last = trainer.recipe, progress.step == trainer.total_steps
-                shown = progress.epoch in recipe.sample_epochs if recipe.sample_epochs else recipe.keeps(progress.epoch)
-                if shown or last:
-                    save_image(sheet_of(trainer), run.sample_file(progress.epoch))
-                title = f"recipe {recipe.name} on {Path(recipe.data).name}"
-                draw_loss(run.path / "loss.png", run.metrics(), title)
+                with suppress(_Stopped):
+                    look(run, trainer, progress, stop)
+    write_text(run.path / "report.html", run_report(run))  # with the result, which is there by now
 
 
-def sheet_of(trainer: Trainer) -> Image.Image:
-    """Samples of a trainer's averaged weights."""
-    recipe = trainer.recipe
-    model = NetworkDenoiser(
-        recipe.name,
-        trainer.average_network(),
-        trainer.objective.schedule,
-        recipe.prediction,
-        pixel_range=trainer.data.pixel_range,
-        low_res=trainer.objective.low_res,
-    )
-    return sample_sheet(model, recipe, trainer.data)
+def look(run: RunDirectory, trainer: Trainer, progress: Progress, stop: Callable[[], bool] = lambda: False) -> None:
+    """Leave what there is to see after an epoch: samples, at the end animations, the loss curve, the report.
+
+    What is there already is not sampled again: a resumed training comes by the epoch of its checkpoint once more.
+    """
+    recipe, last = trainer.recipe, progress.step == trainer.total_steps
+    shown = progress.epoch in recipe.sample_epochs if recipe.sample_epochs else recipe.keeps(progress.epoch)
+    samples, moving = run.sample_file(progress.epoch), run.path / "animations"
+    if (shown or last) and not samples.exists():
+        save_image(sample_sheet(_model(trainer, stop), recipe, trainer.data), samples)
+    if last and not moving.exists():
+        for name, content in animations(_model(trainer, stop), recipe, trainer.data).items():
+            write_bytes(moving / f"{name}.gif", content)
+    draw_loss(run.path / "loss.png", run.metrics(), f"recipe {recipe.name} on {Path(recipe.data).name}")
+    write_text(run.path / "report.html", run_report(run))
 
 
-def sample_sheet(model: NetworkDenoiser, recipe: Recipe, data: TrainingData, zoom: int | None = None) -> Image.Image:
-    """Samples with the recipe's steps and guidance; of a one-step denoiser clean, noisy and denoised rows of `data`."""
-    if isinstance(model.schedule, Additive):
-        return sheet(denoised_rows(model, data, max(model.schedule.sigmas)), columns=10, zoom=zoom)
-    steps = min(recipe.sample_steps, model.most_steps)
-    if model.low_res is not None:
-        return sheet(enlarged_rows(model, data, steps, recipe.guidance), columns=10, zoom=zoom)
-    prompts = data.prompts(SAMPLES) if model.conditioned else [None] * SAMPLES
-    trees = [guided(prompt, scale=recipe.guidance) for prompt in prompts]
-    canvases = [Canvas(tree, seed) for seed, tree in enumerate(trees)]
-    pictures = sample(model, canvases, strided(model.schedule, steps), row_limit=64)
-    return sheet(to_unit(pictures, model), columns=10, zoom=zoom)
+class _Stopped(Exception):
+    """Whoever is asked to stop does not sample to the end first."""
 
 
-def enlarged_rows(
-    model: NetworkDenoiser, data: TrainingData, steps: int, guidance: float, n: int = 10
-) -> Float[Tensor, "m c h w"]:
-    """Rows of n small pictures with each pixel a square, the same made larger by the model, and the true large ones."""
-    assert model.low_res is not None
-    size = model.shape[-1]
-    clean = data.batch(torch.arange(min(n, len(data))), stream(0, "rows"), model.device).pictures
-    small = F.adaptive_avg_pool2d(clean, model.low_res.size)
-    guides = [model.low_res.of(row, stream(0, "guide", k), size) for k, row in enumerate(small)]
-    canvases = [Canvas(guided(None, scale=guidance), seed, guide=guide) for seed, guide in enumerate(guides)]
-    larger = sample(model, canvases, strided(model.schedule, steps))
-    return to_unit(torch.cat([F.interpolate(small, size=(size, size)), larger, clean]), model)
+def _model(trainer: Trainer, stop: Callable[[], bool]) -> NetworkDenoiser:
+    """The denoiser of a trainer's averaged weights, whose network raises _Stopped once `stop` returns True."""
 
+    def check(*_: object) -> None:
+        if stop():
+            raise _Stopped
 
-def denoised_rows(model: NetworkDenoiser, data: TrainingData, sigma: float, n: int = 10) -> Float[Tensor, "m c h w"]:
-    """Rows of n clean pictures, the same with noise, and denoised in one step."""
-    clean = data.batch(torch.arange(min(n, len(data))), stream(0, "rows"), model.device).pictures
-    level = model.schedule.level(sigma)
-    canvases = [Canvas(guided(None, scale=1), seed, FromImage(picture, level)) for seed, picture in enumerate(clean)]
-    noisy = sample(model, canvases, (level,))
-    return torch.cat([clean, noisy.clamp(0, 1), sample(model, canvases, (level, CLEAN)).clamp(0, 1)])
-
-
-def draw_loss(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> None:
-    """The loss curve of a log as a PNG, each logged mean and a smoothed line; nothing without matplotlib."""
-    try:
-        import matplotlib
-    except ImportError:
-        return
-    matplotlib.use("Agg")
-    from matplotlib.figure import Figure
-
-    if len(rows) < 2:
-        return
-    steps, losses = [row["step"] for row in rows], [row["loss"] for row in rows]
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(steps, losses, linewidth=0.6, alpha=0.4, color="tab:blue")
-    smooth = max(1.0, len(losses) / 100)
-    line = LowPass(smooth)(torch.tensor(losses)[None, None, None].expand(1, 1, 2, -1))[0, 0, 0]
-    axes.plot(steps, line.tolist(), color="tab:blue")
-    axes.set(xlabel="step", ylabel="loss", yscale="log", title=title)
-    axes.grid(alpha=0.3)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    write_bytes(path, buffer.getvalue())
+    model = model_of(trainer)
+    model.network.register_forward_pre_hook(check)
+    return model
 
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:  # torchrun: each process of a machine its own card
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:

@@ -50,10 +50,21 @@ class Processes:
             return
         tensors = list(tensors)
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        with _together():
+        with together():
             dist.all_reduce(flat)
         for tensor, total in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
             tensor.copy_(total.view_as(tensor))
+
+    @torch.no_grad()
+    def spread(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor by that of the first process."""
+        if self.count == 1:
+            return
+        for tensor in tensors:
+            flat = tensor.reshape(-1).contiguous().clone()
+            with together():
+                dist.broadcast(flat, 0)
+            tensor.copy_(flat.view_as(tensor))
 
     def any(self, flag: bool, device: torch.device) -> bool:
         """Whether the flag is up in any process."""
@@ -75,7 +86,7 @@ def join(device: torch.device) -> Processes:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE
     if not dist.is_initialized():
-        with _together():
+        with together():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     return Processes(dist.get_rank(), dist.get_world_size())
 
@@ -104,7 +115,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         """x with mean 0 and variance 1 over the rows and pixels of all processes, scaled and shifted."""
         if not self.training:
             return super().forward(x)
-        with torch.autocast(x.device.type, enabled=False), _together():
+        with torch.autocast(x.device.type, enabled=False), together():
             values = x.float()
             count = values.new_tensor(float(values.numel() / values.shape[1]))
             sums = _sum(torch.cat([values.sum((0, 2, 3)), count[None]]))
@@ -148,12 +159,16 @@ def _sum(x: Tensor) -> Tensor:
     return cast(Tensor, _Sum.apply(x))  # type: ignore[no-untyped-call]
 
 
+_BROKEN = ("gloo", "NCCL", "onnection", "Socket")
+"""What the messages of PyTorch say when the way to another process is broken: they have no type of their own."""
+
+
 @contextmanager
-def _together() -> Iterator[None]:
+def together() -> Iterator[None]:
     """Say in one line that another process is gone."""
     try:
         yield
     except (RuntimeError, ValueError) as error:
-        if not isinstance(error, dist.DistError) and "gloo" not in str(error) and "onnection" not in str(error):
+        if not isinstance(error, dist.DistError) and not any(word in str(error) for word in _BROKEN):
             raise
         raise SfumatoError("another process of this training has ended; go on from the last checkpoint") from error

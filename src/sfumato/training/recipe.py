@@ -23,7 +23,7 @@ from sfumato.models.course_unet import CourseUNetConfig
 from sfumato.models.network import NetworkConfig
 from sfumato.models.text_unet import TextUNetConfig
 from sfumato.training.data import TrainingData
-from sfumato.training.datasets import load_data, summary
+from sfumato.training.datasets import Skipped, load_data, summary
 from sfumato.training.datasets.captioned import load_captioned
 from sfumato.training.objective import Objective, Weighting
 
@@ -49,6 +49,8 @@ class Recipe(BaseModel):
     beta_end: Annotated[float, Field(gt=0, lt=1)] = 0.02
     sigmas: tuple[Annotated[float, Field(gt=0)], ...] = (0.5,)
     """Standard deviations of the additive schedule."""
+    signal: Annotated[float, Field(gt=0)] = 1.0
+    """What the additive schedule multiplies the picture with."""
     shift: Annotated[float, Field(gt=0)] = 1.0
     """Of the shifted cosine: alpha/sigma is divided by it."""
     weighting: Weighting = Weighting.UNIFORM
@@ -79,10 +81,14 @@ class Recipe(BaseModel):
     """Steps between checkpoints."""
     keep_checkpoints: Positive = 2
     """How many of the newest checkpoints are kept."""
+    keep_best: bool = True
+    """Keep the checkpoint with the lowest mean loss over the epoch before it, too."""
     sample_epochs: tuple[Positive, ...] = ()
     """Epochs after which sample pictures are made (besides the last); empty: each of those whose weights are kept."""
     epoch_every: Positive = 1
     """Epochs between those after which the averaged weights are kept."""
+    sampler: Literal["ddpm", "ddim", "euler", "heun", "dpmpp-2m"] = "ddpm"
+    """Of those samples."""
     sample_steps: Positive = 50
     """Steps of those samples; fewer where the schedule has fewer."""
     guidance: float = 2.0
@@ -96,6 +102,7 @@ class Recipe(BaseModel):
             beta_start=self.beta_start,
             beta_end=self.beta_end,
             sigmas=self.sigmas,
+            signal=self.signal,
             shift=self.shift,
         )
 
@@ -115,8 +122,13 @@ class Recipe(BaseModel):
         return None
 
     @abstractmethod
-    def load(self, split: Literal["train", "test"], warn: Callable[[str], None]) -> TrainingData:
-        """Its data; `warn` is told in one line what was left out. Raises UsageError when they cannot be had."""
+    def load(
+        self, split: Literal["train", "test"], warn: Callable[[str], None], skipped: list[Skipped] | None = None
+    ) -> TrainingData:
+        """Its data; `warn` is told in one line what was left out, `skipped` gets each with its reason.
+
+        Raises UsageError when they cannot be had.
+        """
 
     @abstractmethod
     def network_config(self, shape: tuple[int, int, int], names: Sequence[str]) -> NetworkConfig:
@@ -144,10 +156,16 @@ class CourseRecipe(Recipe):
     """D of the course UNet."""
     time_conditioned: bool = True
     class_conditioned: bool = False
+    size: Annotated[int, Field(ge=4, multiple_of=4)] | None = None
+    """Height and width of the pictures in pixels; None for those of the data set, and 28 for a folder of pictures."""
+    channels: Literal[1, 3] | None = None
+    """Grey or colour; None for that of the data set, and grey for a folder of pictures."""
 
-    def load(self, split: Literal["train", "test"], warn: Callable[[str], None]) -> TrainingData:
+    def load(
+        self, split: Literal["train", "test"], warn: Callable[[str], None], skipped: list[Skipped] | None = None
+    ) -> TrainingData:
         """Pictures with classes."""
-        return load_data(self.data, split, warn=warn)
+        return load_data(self.data, split, size=self.size, channels=self.channels, warn=warn, skipped=skipped)
 
     def network_config(self, shape: tuple[int, int, int], names: Sequence[str]) -> CourseUNetConfig:
         """The course UNet for pictures of this shape."""
@@ -192,15 +210,18 @@ class TextRecipe(Recipe):
         """The smaller pictures, where the network is a later stage."""
         return None if self.low_res is None else LowResolution(self.low_res)
 
-    def load(self, split: Literal["train", "test"], warn: Callable[[str], None]) -> TrainingData:
+    def load(
+        self, split: Literal["train", "test"], warn: Callable[[str], None], skipped: list[Skipped] | None = None
+    ) -> TrainingData:
         """Captioned pictures."""
         if not self.data:
             raise UsageError(f"recipe {self.name} needs captioned pictures: --data FOLDER, with a metadata.jsonl in it")
-        data, skipped = load_captioned(
-            Path(self.data).expanduser(), self.size, split, length=self.length, fine=self.fine
-        )
-        if skipped:
-            warn(summary(skipped))
+        folder = Path(self.data).expanduser()
+        data, left_out = load_captioned(folder, self.size, split, length=self.length, fine=self.fine)
+        if left_out:
+            warn(summary(left_out))
+        if skipped is not None:
+            skipped += left_out
         return data
 
     def network_config(self, shape: tuple[int, int, int], names: Sequence[str]) -> TextUNetConfig:

@@ -15,7 +15,7 @@ from sfumato.models.network import Network
 from sfumato.training.ahead import ahead
 from sfumato.training.checkpoint import Checkpoint, Groups
 from sfumato.training.data import TrainingData, epoch_order
-from sfumato.training.distributed import ALONE, Processes, over_the_whole_batch
+from sfumato.training.distributed import ALONE, Processes, over_the_whole_batch, together
 from sfumato.training.objective import Example
 from sfumato.training.recipe import Recipe
 
@@ -108,21 +108,22 @@ class Trainer:
 
     def _train_step(self, example: Example, lr: float) -> float:
         self.network.train()
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16", cache_enabled=True
-        ):
-            output = self.network(
-                example.x.contiguous(memory_format=torch.channels_last),
-                example.time if self.config.timed else None,
-                self.network.encode(example.conditions),
-            )
-        loss = example.loss(output.float()) * example.share
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        loss = loss.detach()
-        self.processes.add([*(p.grad for p in self.network.parameters() if p.grad is not None), loss])
+        with together():
+            with torch.autocast(
+                self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16", cache_enabled=True
+            ):
+                output = self.network(
+                    example.x.contiguous(memory_format=torch.channels_last),
+                    example.time if self.config.timed else None,
+                    self.network.encode(example.conditions),
+                )
+            loss = example.loss(output.float()) * example.share
+            loss.backward()  # type: ignore[no-untyped-call]
+            loss = loss.detach()
+            self.processes.add([*(p.grad for p in self.network.parameters() if p.grad is not None), loss])
         if self.recipe.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimizer.step()
@@ -162,6 +163,14 @@ class Trainer:
         for slot in self.optimizer.state.values():
             slot["step"].fill_(checkpoint.step)
         self.step = checkpoint.step
+
+    def synchronise(self) -> None:
+        """Go to the state of the first process, in all of them."""
+        step = torch.tensor(self.step, device=self.device)
+        self.processes.spread([step, *(tensor for group in self.groups().values() for tensor in group.values())])
+        self.step = int(step)
+        for slot in self.optimizer.state.values():
+            slot["step"].fill_(self.step)
 
     def average_network(self) -> Network:
         """A copy of the network with the averaged weights, in evaluation mode, for sampling."""

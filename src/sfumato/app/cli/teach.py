@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json as json_module
+import os
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -16,10 +17,13 @@ from sfumato.app.cli import common as c
 from sfumato.errors import UsageError
 
 if TYPE_CHECKING:
+    from sfumato.backends.network import NetworkDenoiser
     from sfumato.training.data import ImageData
+    from sfumato.training.datasets.captioned import CaptionedData
 
 Data = Annotated[
-    str | None, typer.Option("--data", help="mnist, typeset, or a folder (of idx files, pictures, or class folders).")
+    str | None,
+    typer.Option("--data", help="A name that `sfumato data list` gives, or a folder of pictures or class folders."),
 ]
 
 
@@ -34,6 +38,7 @@ def train(
     data: Data = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The run directory; runs/RECIPE by default.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, bit for bit.")] = False,
+    like: Annotated[Path | None, typer.Option("--like", help="A run whose recipe and data to take.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A number of the recipe: epochs=5.")] = None,
     device: c.Device = "auto",
     json: c.Json = False,
@@ -42,30 +47,35 @@ def train(
     """Train a diffusion model from scratch: `sfumato train class --data mnist --set epochs=5`."""
     from sfumato.app.training import begin, follow, resume_run
     from sfumato.training.recipe import load_recipe, packaged_recipes, parse_settings
+    from sfumato.training.run import RunDirectory
 
     def warn(line: str) -> None:
         if not quiet:
             typer.echo(line, err=True)
 
     if resume:
-        if settings or data:
-            raise UsageError("--resume goes on with the run's own recipe and data; leave --set and --data out")
+        if settings or data or like:
+            raise UsageError("--resume goes on with the run's own recipe and data; leave --set, --data and --like out")
         if recipe is None and out is None:
             raise UsageError("say which run to go on with: sfumato train --resume --out RUN")
         trainer, run = resume_run(out or Path("runs") / str(recipe), device, warn)
     else:
-        if recipe is None:
-            raise UsageError(f"say what to train: one of {', '.join(packaged_recipes())}, or a .toml file")
+        if (recipe is None) == (like is None):
+            known = f"one of {', '.join(packaged_recipes())}, or a .toml file"
+            raise UsageError(f"say what to train, once: {known}; or --like RUN")
         changes = parse_settings(settings or [])
         if data is not None:
             changes["data"] = data
-        chosen = load_recipe(recipe).with_changes(changes)
+        same = load_recipe(recipe) if recipe is not None else RunDirectory(like or Path()).recipe()
+        chosen = same.with_changes(changes)
         folder = out or Path("runs") / chosen.name
         c.check_folder(folder)
         trainer, run = begin(folder, chosen, device, warn)
     command = f"sfumato train --resume --out {run.path}"
     with _Interrupt() as interrupt:
-        follow(run, trainer, stop=interrupt, quiet=quiet or json)
+        follow(run, trainer, stop=interrupt, quiet=quiet or json, warn=warn)
+    if not trainer.processes.first:
+        return
     if trainer.step < trainer.total_steps:
         typer.echo(f"stopped after step {trainer.step} of {trainer.total_steps}; go on with: {command}", err=True)
         raise typer.Exit(130)
@@ -85,34 +95,42 @@ def evaluate(
     steps: c.Steps = None,
     guidance: c.Guidance = None,
     seed: c.Seed = 0,
-    anagrams: Annotated[bool, typer.Option("--anagrams", help="Judge every pair under a turn by 180°.")] = False,
-    hybrids: Annotated[bool, typer.Option("--hybrids", help="Judge every pair near and far.")] = False,
+    anagrams: Annotated[bool, typer.Option("--anagrams", help="Judge pairs upright and under --view.")] = False,
+    view: Annotated[
+        list[str] | None, typer.Option("--view", help="Of the anagrams: rotate:180 by default; again for further ones.")
+    ] = None,
+    hybrids: Annotated[bool, typer.Option("--hybrids", help="Judge pairs near and far.")] = False,
+    pairs: Annotated[int, typer.Option("--pairs", min=1, help="Pairs of subjects; of classes all are judged.")] = 20,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds for each pair.")] = 20,
+    sweep: Annotated[
+        list[str] | None, typer.Option("--sweep", help="Judge samples at several values: guidance=1,2,5 or steps=5,10.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for all that was measured, with charts of the sweeps.")
+    ] = None,
     device: c.Device = "auto",
     dtype: c.Dtype = "float32",
     json: c.Json = False,
     quiet: c.Quiet = False,
 ) -> None:
     """Measure a model: judged accuracy of samples, success of illusions; with --data denoising and Fréchet distance."""
-    from sfumato.app.evaluate import evaluate_model, format_evaluation
+    from sfumato.app.evaluate import Wanted, evaluate_model, format_evaluation
+    from sfumato.app.sweep import parse_sweep, sweep_page
     from sfumato.backends.registry import load
+    from sfumato.files import write_text
 
-    # A one-step denoiser cannot be measured without clean pictures; a diffusion model can.
-    needed = data is not None or load(model, device, dtype).most_steps == 1
-    result = evaluate_model(
-        model,
-        data=_pictures(data) if needed else None,
-        count=count,
-        steps=steps,
-        guidance=guidance,
-        seed=seed,
-        seeds_per_pair=seeds,
-        anagrams=anagrams,
-        hybrids=hybrids,
-        device=device,
-        dtype=dtype,
-        on_progress=_tell(quiet or json),
-    )
+    sweeps = tuple(parse_sweep(words) for words in sweep or ())
+    views = tuple(view or ["rotate:180"])
+    wanted = Wanted(count, steps, guidance, seed, seeds, anagrams, hybrids, views, pairs, sweeps)
+    if out is not None:
+        c.check_folder(out)
+    loaded = load(model, device, dtype)
+    result = evaluate_model(loaded, _measured_on(loaded, data), wanted, _tell(quiet or json))
+    if out is not None:
+        write_text(out / "evaluation.json", json_module.dumps(result, indent=1))
+        write_text(out / "evaluation.md", format_evaluation(result) + "\n")
+        if sweeps:
+            write_text(out / "sweeps.html", sweep_page(result))
     if json:
         typer.echo(json_module.dumps(result))
     elif not quiet:
@@ -142,12 +160,23 @@ def tour(
         typer.echo(f"\nthe page: {result.report.resolve()}")
 
 
-def _pictures(data: str | None) -> ImageData:
+def _measured_on(model: NetworkDenoiser, data: str | None) -> ImageData | CaptionedData | None:
+    """What --data names, in the form that the model is measured with; None where it is measured without."""
+    from sfumato.training.datasets.captioned import load_captioned
+
+    if model.reads_text:
+        return None if data is None else load_captioned(Path(data), model.shape[-1], "test")[0]
+    # A one-step denoiser cannot be measured without clean pictures; a diffusion model can.
+    return _pictures(data, model.shape) if data is not None or model.most_steps == 1 else None
+
+
+def _pictures(data: str | None, shape: tuple[int, int, int] = (1, 28, 28)) -> ImageData:
     """Clean pictures to work on: what --data names, else MNIST's test set where it is, else typeset digits."""
     from sfumato.training.datasets import load_data, load_mnist, load_typeset
 
     if data is not None:
-        return load_data(data, "test", warn=lambda line: typer.echo(line, err=True))
+        channels, size, _ = shape
+        return load_data(data, "test", size=size, channels=channels, warn=lambda line: typer.echo(line, err=True))
     try:
         return load_mnist("test", download=False)
     except UsageError:
@@ -176,8 +205,11 @@ class _Interrupt:
         del frame
         if self._asked and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if not self._asked:
+            # Not by sys.stderr: the signal may come while that is being written to, which it does not bear.
+            with contextlib.suppress(OSError):
+                os.write(2, b"\nsaving; another Ctrl-C stops at once\n")
         self._asked = True
-        sys.stderr.write("\nsaving; once more to stop at once\n")
 
     def __enter__(self) -> _Interrupt:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -24,6 +24,8 @@ Verdict = Literal["", "right", "wrong"]
 
 GREYS = 16
 """Levels of grey in an animation: noise does not compress, fewer levels do."""
+COLOURS = 128
+"""Colours in a frame of an animation in colour."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,9 @@ def disk_sheet(rows: Sequence[Row]) -> Image.Image:
 
 
 def frames(grids: Sequence[Float[Tensor, "n c h w"]], columns: int, zoom: int) -> list[Image.Image]:
-    """Frames of an animation, each a grid of pictures with values in [0, 1], in few greys."""
+    """Frames of an animation, each a grid of pictures with values in [0, 1], in few greys or colours."""
+    if grids[0].shape[1] > 1:
+        return [enlarge(sheet(grid, columns, zoom=1, gap=1).quantize(COLOURS), zoom) for grid in grids]
     shades = [(grid * (GREYS - 1)).round() / (GREYS - 1) for grid in grids]
     return [enlarge(sheet(grid, columns, zoom=1, gap=1), zoom).quantize(GREYS + 1) for grid in shades]
 

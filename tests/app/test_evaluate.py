@@ -3,9 +3,11 @@ import json
 import pytest
 import torch
 
-from sfumato.app.evaluate import evaluate_model, format_evaluation
+from sfumato.app.evaluate import Wanted, evaluate_model, format_evaluation
+from sfumato.backends.registry import load
 from sfumato.errors import UsageError
 from sfumato.training.data import ImageData
+from sfumato.training.datasets import load_typeset
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +19,11 @@ def data():
 def test_a_class_model(tiny_model, data):
     told = []
     result = evaluate_model(
-        tiny_model, data=data, count=4, steps=2, seeds_per_pair=1, anagrams=True, hybrids=True,
-        on_progress=lambda *line: told.append(line),
-    )  # fmt: skip
+        load(tiny_model),
+        data,
+        Wanted(count=4, steps=2, seeds_per_pair=1, anagrams=True, hybrids=True),
+        lambda *line: told.append(line),
+    )
     assert json.loads(json.dumps(result)) == result
     assert {"samples", "denoising", "anagrams", "hybrids"} <= set(result)
     assert told
@@ -34,15 +38,48 @@ def test_the_bundled_denoiser_beats_a_blur(data):
     for k in range(12):
         images[k, 0, 6:22, 6 + k : 9 + k] = 255
     stripes = ImageData("stripes", images, torch.zeros(12, dtype=torch.long), ())
-    result = evaluate_model("digits/denoiser", data=stripes, count=12)
+    result = evaluate_model(load("digits/denoiser"), stripes, Wanted(count=12))
     row = next(row for row in result["denoising"]["rows"] if row["t"] == 0.5)
     assert row["one_step"]["psnr"] > row["blur"]["psnr"] > row["noisy"]["psnr"]
 
 
 def test_what_cannot_be_measured_is_told(data):
     with pytest.raises(UsageError, match="denoises in one step"):
-        evaluate_model("digits/denoiser", data=data, anagrams=True)
+        evaluate_model(load("digits/denoiser"), data, Wanted(anagrams=True))
     with pytest.raises(UsageError, match="cannot be judged"):
-        evaluate_model("digits/time", data=data, anagrams=True, count=1)
+        evaluate_model(load("digits/time"), data, Wanted(anagrams=True, count=1))
     with pytest.raises(UsageError, match="between 1 and 300"):
-        evaluate_model("digits", steps=500)
+        evaluate_model(load("digits"), None, Wanted(steps=500))
+
+
+def test_sweeps_judge_samples_at_each_value(tiny_model, sfumato, tmp_path):
+    done = sfumato(
+        "evaluate", tiny_model, "-n", "10", "--steps", "2", "--sweep", "guidance=0,2", "--sweep", "steps=1,2,3",
+        "--quiet", "-o", tmp_path / "eval",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    result = json.loads((tmp_path / "eval" / "evaluation.json").read_text())
+    guidance, steps = result["sweeps"]
+    assert [row["guidance"] for row in guidance["rows"]] == [0, 2]
+    assert [row["steps"] for row in steps["rows"]] == [1, 2, 3]
+    # The point that is the setting itself is what was measured without a sweep.
+    assert guidance["rows"][1]["right"] == steps["rows"][1]["right"] == result["samples"]["accuracy"]
+    assert "Samples at several values of steps." in (tmp_path / "eval" / "sweeps.html").read_text()
+    assert "| guidance |" in (tmp_path / "eval" / "evaluation.md").read_text()
+
+
+def test_the_floor_of_the_frechet_distance_is_that_of_real_pictures(tiny_model):
+    found = evaluate_model(load(tiny_model), load_typeset(400, "test"), Wanted(count=60, steps=2))["frechet"]
+    assert (found["samples"], found["floor_pictures"], found["pictures"]) == (60, 60, 340)
+    assert found["floor"] < found["distance"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [("gamma=1,2", "setting of a sweep"), ("steps=1.5", "whole numbers"), ("guidance=a", "numbers with commas")],
+)
+def test_impossible_sweeps_are_one_line(sfumato, words, said):
+    done = sfumato("evaluate", "digits", "--sweep", words)
+    assert done.code == 2
+    assert said in done.err
+    assert len(done.err.splitlines()) == 1

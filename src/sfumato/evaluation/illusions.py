@@ -111,10 +111,6 @@ class IllusionTable:
     def to_markdown(self, shown: int = 5) -> str:
         """The overall success, a matrix of the pairs' successes, and the `shown` best pairs."""
         first, second = self.readings
-        sentence = (
-            f"{share(self.both, self.count)} are read as wanted both ways; "
-            f"{self.each[0]} {first}, {self.each[1]} {second}."
-        )
         by_pair = {score.wanted: score for score in self.scores}
         rows, columns = (list(dict.fromkeys(pair[k] for pair in by_pair)) for k in (0, 1))
         body = [(row, *(_successes(by_pair.get((row, column))) for column in columns)) for row in rows]
@@ -124,7 +120,33 @@ class IllusionTable:
             for s in self.best(shown)
         ]
         ranking = markdown_table(("best pairs", "both", "mean weakest", "best seed", "its weakest"), best)
-        return f"{sentence}\n\n{matrix}\n\n{ranking}"
+        return f"{self._sentence}\n\n{matrix}\n\n{ranking}"
+
+    def to_lines(self) -> str:
+        """The overall success, and a line for each pair: for pairs that make no matrix."""
+        first, second = self.readings
+        head = ("pair", "both", first, second, "mean weakest", "best seed", "its weakest")
+        lines = [
+            (
+                " / ".join(s.wanted),
+                _successes(s),
+                *(f"{each}/{s.count}" for each in s.each),
+                f"{s.weakest:.2f}",
+                str(s.best_seed),
+                f"{s.best_weakest:.2f}",
+            )
+            for s in self.best(len(self.scores))
+        ]
+        return f"{self._sentence}\n\n{markdown_table(head, lines)}"
+
+    @property
+    def _sentence(self) -> str:
+        first, second = self.readings
+        some = f"{sum(score.both > 0 for score in self.scores)} of {len(self.scores)} pairs"
+        return (
+            f"{share(self.both, self.count)} are read as wanted both ways, at least one of {some}; "
+            f"{self.each[0]} {first}, {self.each[1]} {second}."
+        )
 
 
 def ordered_pairs(classes: Sequence[str]) -> tuple[Pair, ...]:
@@ -171,16 +193,17 @@ def anagram_table(
     *,
     views: tuple[View, View] = UPSIDE_DOWN,
     seeds: Sequence[int] = (0,),
+    prompt: Callable[[str], str] = str,
     on_step: Progress = silent,
 ) -> IllusionTable:
     """How often an anagram of two classes is read as the one through one view and as the other through the other.
 
-    All pairs are made with all seeds. Raises UsageError for no pairs or seeds, a class that the judge or the model
-    does not know, and as `sample_trees` does.
+    All pairs are made with all seeds; `prompt` says what the model is asked for to show a class. Raises UsageError for
+    no pairs or seeds, a class that the judge or the model does not know, and as `sample_trees` does.
     """
 
     def tree(pair: Pair) -> Node:
-        return anagram([guided(name, scale=how.guidance) for name in pair], views)
+        return anagram([guided(prompt(name), scale=how.guidance) for name in pair], views)
 
     def look(pictures: Tensor) -> tuple[Tensor, Tensor]:
         return seen(pictures, views[0]), seen(pictures, views[1])
@@ -198,19 +221,21 @@ def hybrid_table(
     sigma: float,
     read_sigma: float | None = None,
     seeds: Sequence[int] = (0,),
+    prompt: Callable[[str], str] = str,
     on_step: Progress = silent,
 ) -> IllusionTable:
     """How often a hybrid of two classes, (far, near), is read as the one from afar and as the other from near.
 
     `sigma` in pixels parts the two when the picture is made; `read_sigma` blurs it for the reading from afar, by
-    default the same. Raises UsageError as `anagram_table` does, and for sigmas that are not positive.
+    default the same; `prompt` is as there. Raises UsageError as `anagram_table` does, and for sigmas that are not
+    positive.
     """
     blur = sigma if read_sigma is None else read_sigma
     if not (sigma > 0 and blur > 0):
         raise UsageError(f"the blurs of a hybrid must be positive, not {sigma:g} and {blur:g}")
 
     def tree(pair: Pair) -> Node:
-        far, near = (guided(name, scale=how.guidance) for name in pair)
+        far, near = (guided(prompt(name), scale=how.guidance) for name in pair)
         return hybrid(far, near, sigma=sigma)
 
     def look(pictures: Tensor) -> tuple[Tensor, Tensor]:

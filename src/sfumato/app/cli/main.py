@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from sfumato.app.cli import files, make, teach
+from sfumato.app.cli import export, files, make, teach
 from sfumato.errors import SfumatoError
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ def options(
     del version
 
 
-for module in (make, teach, files):
+for module in (make, teach, export, files):
     module.register(app)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import torch
 
+from sfumato.app.live import TensorBoard, Watcher, watch
 from sfumato.app.output import save_image
 from sfumato.app.run_pictures import animations, draw_loss, model_of, sample_sheet
 from sfumato.app.run_report import run_report
@@ -64,21 +64,37 @@ def _nobody(_: str) -> None:
     """Whom all but the first process tell."""
 
 
-def follow(run: RunDirectory, trainer: Trainer, *, stop: Callable[[], bool], quiet: bool, warn: Warn) -> None:
+def follow(
+    run: RunDirectory,
+    trainer: Trainer,
+    *,
+    stop: Callable[[], bool],
+    quiet: bool = False,
+    tensorboard: bool = False,
+    warn: Warn = lambda _: None,
+) -> None:
     """Train to the end or until `stop`, showing progress, and leave samples, curves and a report in the run."""
     if not trainer.processes.first:
         deque(train(run, trainer, stop=stop), maxlen=0)
         return
-    with _bar(trainer, silent=quiet) as show:
+    with ExitStack() as stack:
+        watchers: list[Watcher] = []
+        if tensorboard:
+            watchers.append(stack.enter_context(TensorBoard(run.path / "tensorboard")))
+        if (person := stack.enter_context(watch(trainer, quiet=quiet))) is not None:
+            watchers.append(person)
         for progress in train(run, trainer, stop=stop, warn=warn):
-            show(progress)
+            for watcher in watchers:
+                watcher.step(progress)
             if progress.epoch_ends:
                 with suppress(_Stopped):
-                    look(run, trainer, progress, stop)
+                    _look(run, trainer, progress, stop, watchers)
     write_text(run.path / "report.html", run_report(run))  # with the result, which is there by now
 
 
-def look(run: RunDirectory, trainer: Trainer, progress: Progress, stop: Callable[[], bool] = lambda: False) -> None:
+def _look(
+    run: RunDirectory, trainer: Trainer, progress: Progress, stop: Callable[[], bool], watchers: Sequence[Watcher]
+) -> None:
     """Leave what there is to see after an epoch: samples, at the end animations, the loss curve, the report.
 
     What is there already is not sampled again: a resumed training comes by the epoch of its checkpoint once more.
@@ -88,6 +104,8 @@ def look(run: RunDirectory, trainer: Trainer, progress: Progress, stop: Callable
     samples, moving = run.sample_file(progress.epoch), run.path / "animations"
     if (shown or last) and not samples.exists():
         save_image(sample_sheet(_model(trainer, stop), recipe, trainer.data), samples)
+        for watcher in watchers:
+            watcher.samples(progress, samples)
     if last and not moving.exists():
         for name, content in animations(_model(trainer, stop), recipe, trainer.data).items():
             write_bytes(moving / f"{name}.gif", content)
@@ -120,38 +138,3 @@ def _device(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {name!r} is not there ({str(error).splitlines()[0]}); try cpu") from error
-
-
-@contextmanager
-def _bar(trainer: Trainer, *, silent: bool) -> Iterator[Callable[[Progress], None]]:
-    """Progress with the time that is left: a bar for a person, now and then a line for a file."""
-    if silent:
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=console, disable=not sys.stderr.isatty()) as bar:
-        epochs = trainer.recipe.epochs
-        task = bar.add_task("train", total=trainer.total_steps, epoch=0, epochs=epochs, loss=float("nan"))
-        mean = 0.0
-
-        def show(progress: Progress) -> None:
-            nonlocal mean
-            mean = progress.loss if mean == 0 else 0.9 * mean + 0.1 * progress.loss
-            bar.update(task, completed=progress.step, epoch=progress.epoch, loss=mean)
-            if console.is_terminal:
-                return
-            if progress.epoch_ends:
-                console.print(f"epoch {progress.epoch}/{epochs}: step {progress.step}, loss {mean:.4f}")
-
-        yield show

@@ -38,6 +38,7 @@ def train(
     data: Data = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The run directory; runs/RECIPE by default.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, bit for bit.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write for TensorBoard, into the run.")] = False,
     like: Annotated[Path | None, typer.Option("--like", help="A run whose recipe and data to take.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A number of the recipe: epochs=5.")] = None,
     device: c.Device = "auto",
@@ -73,7 +74,7 @@ def train(
         trainer, run = begin(folder, chosen, device, warn)
     command = f"sfumato train --resume --out {run.path}"
     with _Interrupt() as interrupt:
-        follow(run, trainer, stop=interrupt, quiet=quiet or json, warn=warn)
+        follow(run, trainer, stop=interrupt, quiet=quiet or json, tensorboard=tensorboard, warn=warn)
     if not trainer.processes.first:
         return
     if trainer.step < trainer.total_steps:

@@ -19,7 +19,8 @@ from sfumato.backends.network import load_network
 from sfumato.files import sha256, write_bytes, write_text
 from sfumato.training.checkpoint import latest_checkpoint
 from sfumato.training.datasets import load_typeset
-from sfumato.training.run import RunDirectory, facts_of, save_average
+from sfumato.training.directory import RunDirectory
+from sfumato.training.run import facts_of, save_average
 from sfumato.training.trainer import Trainer
 
 FOLDER = Path(__file__).parent.parent / "src/sfumato/bundled"

@@ -8,8 +8,8 @@ from PIL import Image
 
 from sfumato.app.run_report import epoch_losses, run_report
 from sfumato.training.datasets import load_typeset
+from sfumato.training.directory import RunDirectory
 from sfumato.training.recipe import load_recipe
-from sfumato.training.run import RunDirectory
 
 SMALL = ("width=4", "batch_size=10", "epochs=2", "sample_steps=3", "log_every=1", "steps=6", "precision=float32")
 

@@ -13,18 +13,9 @@ from sfumato.core.noise import stream
 from sfumato.errors import SfumatoError, UsageError
 from sfumato.evaluation import matcher as bundled
 from sfumato.evaluation.matcher import Matcher, load_matcher, ranks_of, read_matcher, save_matcher
+from sfumato.evaluation.matcher_data import Concepts, seen, worsen
 from sfumato.evaluation.samples import Classifier, judged
-from sfumato.evaluation.train_matcher import (
-    STRONGER,
-    Concepts,
-    MatcherRecipe,
-    MatcherTrainer,
-    main,
-    measure,
-    seen,
-    train_matcher,
-    worsen,
-)
+from sfumato.evaluation.train_matcher import STRONGER, MatcherRecipe, MatcherTrainer, main, measure, train_matcher
 from sfumato.models.matcher import MatcherConfig, MatcherNet
 from sfumato.models.text import Vocabulary
 from sfumato.tensors import read_tensors, write_tensors

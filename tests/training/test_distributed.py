@@ -14,9 +14,9 @@ from torch import multiprocessing, nn
 from sfumato.errors import UsageError
 from sfumato.training.checkpoint import latest_checkpoint
 from sfumato.training.data import ImageData
+from sfumato.training.directory import RunDirectory
 from sfumato.training.distributed import ALONE, Processes, SharedBatchNorm2d, join, over_the_whole_batch
 from sfumato.training.recipe import load_recipe
-from sfumato.training.run import RunDirectory
 from sfumato.training.trainer import Trainer
 
 

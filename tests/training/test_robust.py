@@ -20,8 +20,9 @@ from sfumato.errors import SfumatoError, UsageError
 from sfumato.images import to_image
 from sfumato.training.checkpoint import latest_checkpoint, save_checkpoint, tidy
 from sfumato.training.data import ImageData
+from sfumato.training.directory import RunDirectory
 from sfumato.training.recipe import load_recipe
-from sfumato.training.run import RunDirectory, train
+from sfumato.training.run import train
 from sfumato.training.trainer import Trainer
 
 SMALL = {"width": 2, "batch_size": 8, "epochs": 3, "checkpoint_every": 3, "log_every": 2, "precision": "float32"}

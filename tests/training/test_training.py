@@ -8,9 +8,10 @@ from sfumato.core.schedules import Additive, linear
 from sfumato.errors import SfumatoError, UsageError
 from sfumato.training.ahead import ahead
 from sfumato.training.data import ImageData, epoch_order
+from sfumato.training.directory import RunDirectory
 from sfumato.training.objective import Objective, Weighting
 from sfumato.training.recipe import load_recipe, packaged_recipes, parse_settings
-from sfumato.training.run import RunDirectory, state_digests, train
+from sfumato.training.run import state_digests, train
 from sfumato.training.trainer import Trainer
 
 SMALL = {"width": 4, "batch_size": 8, "epochs": 2, "checkpoint_every": 3, "log_every": 2}
@@ -149,7 +150,7 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epoch": 3}, "has no key 'epoch'; its keys are"),
+        ({"epoch": 3}, "has no key 'epoch'; did you mean 'epochs'\\? its keys are"),
         ({"epochs": 0}, "epochs: Input should be greater than or equal to 1"),
         ({"lr": -1}, "lr: Input should be greater than 0"),
         ({"batch_size": "many"}, "batch_size: Input should be a valid integer"),

@@ -13,8 +13,8 @@ from sfumato.app.report.document import definitions, document, table
 from sfumato.app.report.figures import Html, animation, text
 from sfumato.errors import UsageError
 from sfumato.images import read_image
+from sfumato.training.directory import RunDirectory
 from sfumato.training.recipe import Recipe, load_recipe
-from sfumato.training.run import RunDirectory
 
 ANIMATIONS = {
     "denoising": "Pictures come out of noise.",

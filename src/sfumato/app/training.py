@@ -19,9 +19,10 @@ from sfumato.backends.network import NetworkDenoiser
 from sfumato.errors import UsageError
 from sfumato.files import write_bytes, write_text
 from sfumato.training.datasets import Skipped
+from sfumato.training.directory import RunDirectory
 from sfumato.training.distributed import join
 from sfumato.training.recipe import Recipe
-from sfumato.training.run import RunDirectory, train
+from sfumato.training.run import train
 from sfumato.training.trainer import Progress, Trainer
 
 Warn = Callable[[str], None]

@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -24,11 +24,11 @@ from torch.nn import functional as F
 
 from sfumato.errors import UsageError
 from sfumato.models.network import Encoded, Network, NetworkConfig
-from sfumato.models.text import PAD, Vocabulary, words
+from sfumato.models.text import Vocabulary, words
+from sfumato.models.text_encoder import Attention, TextEncoder, zeroed
 
 GROUP = 16
 """Channels that are normalised together."""
-Affine = TypeVar("Affine", nn.Linear, nn.Conv2d)
 
 
 @dataclass(frozen=True)
@@ -95,85 +95,6 @@ class TextUNetConfig(NetworkConfig):
         return TextUNet(self)
 
 
-class Attention(nn.Module):
-    """Rows attend to themselves (`own`), to words (`text` is their width), or to both at once; a residual, pre-norm."""
-
-    def __init__(self, width: int, head: int, *, own: bool = True, text: int = 0) -> None:
-        super().__init__()
-        self.head = head
-        self.norm = nn.LayerNorm(width)
-        self.query = nn.Linear(width, width)
-        self.own = nn.Linear(width, 2 * width) if own else None
-        self.words = nn.Linear(text, 2 * width) if text else None
-        self.out = _zero(nn.Linear(width, width))
-
-    def _heads(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b k n e"]:
-        return x.reshape(*x.shape[:2], -1, self.head).transpose(1, 2)
-
-    def read(self, words: Float[Tensor, "b l d"]) -> tuple[Float[Tensor, "b k l e"], Float[Tensor, "b k l e"]]:
-        """Keys and values of words."""
-        assert self.words is not None
-        key, value = self.words(words).chunk(2, dim=-1)
-        return self._heads(key), self._heads(value)
-
-    def forward(
-        self,
-        x: Float[Tensor, "b n d"],
-        counts: Bool[Tensor, "b l"],
-        words: tuple[Float[Tensor, "b k l e"], Float[Tensor, "b k l e"]] | None = None,
-    ) -> Float[Tensor, "b n d"]:
-        """x with what it attended to added. `counts` says which of the words do (of its own rows without `words`)."""
-        normed = self.norm(x)
-        pairs = [] if words is None else [words]
-        if self.own is not None:
-            key, value = self.own(normed).chunk(2, dim=-1)
-            pairs.insert(0, (self._heads(key), self._heads(value)))
-        keys, values = (torch.cat(parts, dim=2) for parts in zip(*pairs, strict=True))
-        mask = F.pad(counts, (keys.shape[2] - counts.shape[1], 0), value=True)[:, None, None]
-        seen = F.scaled_dot_product_attention(self._heads(self.query(normed)), keys, values, mask)
-        out: Tensor = x + self.out(seen.transpose(1, 2).flatten(2))
-        return out
-
-
-class TextLayer(nn.Module):
-    """One layer of the text encoder: attention and a two-layer network, both residual with pre-normalisation."""
-
-    def __init__(self, width: int, head: int) -> None:
-        super().__init__()
-        self.attention = Attention(width, head)
-        self.network = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), _zero(nn.Linear(4 * width, width))
-        )
-
-    def forward(self, x: Float[Tensor, "b n d"], counts: Bool[Tensor, "b n"]) -> Float[Tensor, "b n d"]:
-        """x after the layer; `counts` says which rows do."""
-        x = self.attention(x, counts)
-        out: Tensor = x + self.network(x)
-        return out
-
-
-class TextEncoder(nn.Module):
-    """Words to vectors: embeddings with positions, transformer layers. A start token goes before and pools the text."""
-
-    def __init__(self, words: int, width: int, layers: int, length: int, head: int) -> None:
-        super().__init__()
-        self.embed = nn.Embedding(words, width)
-        # Token 0 is padding, which is never seen: its row stands for the start.
-        self.position = nn.Parameter(torch.randn(length + 1, width) * 0.02)
-        self.layers = nn.ModuleList(TextLayer(width, head) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
-        nn.init.normal_(self.embed.weight, std=0.5)
-
-    def forward(self, tokens: Int[Tensor, "b l"]) -> tuple[Float[Tensor, "b m d"], Bool[Tensor, "b m"]]:
-        """A vector for the start and for each word, m = l + 1, and which of them count."""
-        begun = F.pad(tokens, (1, 0), value=PAD)
-        counts = F.pad(tokens != PAD, (1, 0), value=True)
-        x = self.embed(begun) + self.position[: begun.shape[1]]
-        for layer in self.layers:
-            x = layer(x, counts)
-        return self.norm(x), counts
-
-
 class ResBlock(nn.Module):
     """Two 3×3 convolutions, the second's normalisation scaled and shifted by the embedding of time and text."""
 
@@ -181,9 +102,9 @@ class ResBlock(nn.Module):
         super().__init__()
         self.norm1 = nn.GroupNorm(inputs // GROUP, inputs)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.modulate = _zero(nn.Linear(embedding, 2 * outputs))
+        self.modulate = zeroed(nn.Linear(embedding, 2 * outputs))
         self.norm2 = nn.GroupNorm(outputs // GROUP, outputs, affine=False)
-        self.conv2 = _zero(nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.conv2 = zeroed(nn.Conv2d(outputs, outputs, 3, padding=1))
         self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Float[Tensor, "b i h w"], embedding: Float[Tensor, "b e"]) -> Float[Tensor, "b o h w"]:
@@ -260,7 +181,7 @@ class TextUNet(Network):
             nn.Sequential(nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2)) for fine, coarse in reversed(pairs)
         )
         self.norm = nn.GroupNorm(widths[0] // GROUP, widths[0])
-        self.last = _zero(nn.Conv2d(widths[0], config.channels * patch, 3, padding=1))
+        self.last = zeroed(nn.Conv2d(widths[0], config.channels * patch, 3, padding=1))
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -322,11 +243,3 @@ def sinusoids(time: Float[Tensor, "b 1"], width: int) -> Float[Tensor, "b d"]:
     frequencies = torch.logspace(0, 3, width // 2, device=time.device)
     angles = time.float() * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=1)
-
-
-def _zero(module: Affine) -> Affine:
-    """The module, so set that its output is 0: a residual that begins as nothing."""
-    nn.init.zeros_(module.weight)
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
-    return module

@@ -5,6 +5,7 @@ What every training has is a `Recipe`; each architecture adds the numbers of its
 
 from __future__ import annotations
 
+import difflib
 import json
 import tomllib
 from abc import abstractmethod
@@ -258,7 +259,10 @@ def parse(data: Mapping[str, Any], where: str) -> Recipe:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
-            raise UsageError(f"{where} has no key {key!r}; its keys are {', '.join(kind.model_fields)}") from error
+            near = difflib.get_close_matches(key, kind.model_fields, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            keys = ", ".join(kind.model_fields)
+            raise UsageError(f"{where} has no key {key!r}; {hint}its keys are {keys}") from error
         raise UsageError(f"{where}: {key}: {first['msg']} (given {first['input']!r})") from error
 
 

@@ -47,8 +47,8 @@ def train(
 ) -> None:
     """Train a diffusion model from scratch: `sfumato train class --data mnist --set epochs=5`."""
     from sfumato.app.training import begin, follow, resume_run
+    from sfumato.training.directory import RunDirectory
     from sfumato.training.recipe import load_recipe, packaged_recipes, parse_settings
-    from sfumato.training.run import RunDirectory
 
     def warn(line: str) -> None:
         if not quiet:

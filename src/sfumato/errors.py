@@ -9,6 +9,12 @@ class SfumatoError(Exception):
     exit_code = 1
 
 
+class Stopped(SfumatoError):
+    """The user stopped it. The message says what there is and how to go on."""
+
+    exit_code = 130
+
+
 class UsageError(SfumatoError):
     """A request that cannot be meant as it stands: a bad number, an unknown name, a missing file (exit code 2)."""
 

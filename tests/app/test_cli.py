@@ -391,3 +391,14 @@ def one_line(done, out, *, codes: set, names: str = "") -> None:
     assert "Traceback" not in done.err
     assert done.out == ""
     assert not out.exists() or not list(out.iterdir())
+
+
+def test_ctrl_c_is_one_line_and_leaves_nothing(sfumato, tiny_model, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sfumato.app.run.steps", interrupted)
+    done = sfumato("generate", "3", "--model", tiny_model, "-o", tmp_path / "out")
+    assert (done.code, done.out) == (130, "")
+    assert done.err.strip() == "stopped; files are only written whole, so nothing is half done"
+    assert not (tmp_path / "out").exists()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from sfumato.app.cli import export, files, make, teach
-from sfumato.errors import SfumatoError
+from sfumato.errors import SfumatoError, Stopped
 
 app = typer.Typer(
     name="sfumato",
@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = app([argument for argument in given if argument != "--debug"], standalone_mode=False)
         sys.stdout.flush()
+        if code == Stopped.exit_code:  # what Typer makes of Ctrl-C
+            code = _tell(KeyboardInterrupt())
     except (SfumatoError, KeyboardInterrupt, OSError, MemoryError, RuntimeError) as error:
         if debug:
             raise
@@ -74,8 +76,11 @@ def _tell(error: BaseException) -> int:
     if isinstance(error, typer.Exit | typer.Abort):
         return getattr(error, "exit_code", 1)
     if isinstance(error, KeyboardInterrupt):
-        line, code = "stopped; files are only written whole, so nothing is half done", 130
-    elif isinstance(error, SfumatoError):
+        error = Stopped("stopped; files are only written whole, so nothing is half done")
+    if isinstance(error, Stopped):
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    if isinstance(error, SfumatoError):
         line, code = str(error), error.exit_code
     elif isinstance(error, OSError):
         line, code = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sfumato.app.cli import common as c
-from sfumato.errors import UsageError
+from sfumato.errors import Stopped, UsageError
 
 if TYPE_CHECKING:
     from sfumato.backends.network import NetworkDenoiser
@@ -78,8 +78,7 @@ def train(
     if not trainer.processes.first:
         return
     if trainer.step < trainer.total_steps:
-        typer.echo(f"stopped after step {trainer.step} of {trainer.total_steps}; go on with: {command}", err=True)
-        raise typer.Exit(130)
+        raise Stopped(f"stopped after step {trainer.step} of {trainer.total_steps}; go on with: {command}")
     result = json_module.loads(run.result_file.read_text(encoding="utf-8"))
     if json:
         typer.echo(json_module.dumps({"run": str(run.path), **result}))

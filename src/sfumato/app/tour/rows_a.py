@@ -34,7 +34,7 @@ def denoising(w: Workshop) -> list[Section]:
     command = command_lines(jobs, inputs(photo))
     rows = {m: [_tile(made[m, t], m, t, w) for t in times] for m in METHODS}
     clean = Tile(photo.tensor(), f"the clean digit {PHOTO}", "clean")
-    many = f"mean over {w.size.clean} test digits"
+    many = f"mean over {w.size.clean} digits"
 
     def section(id: str, name: str, shown: list[Row], caption: str, sees: list[str], methods: list[Method]) -> Section:
         numbers: dict[str, Any] = {m: {str(t): vars(scores[m, t]) for t in times} for m in methods}
@@ -99,7 +99,7 @@ def _iterative(
     ]
     blank = Tile(torch.full_like(photo.tensor(), 0.5), "no estimate yet", "")
     chain = [Row(canvases, "the canvas"), Row([blank, *looks], "its estimate")]
-    many = f"mean over {w.size.clean} test digits"
+    many = f"mean over {w.size.clean} digits"
     best = [t for t in times if scores["iterative", t].psnr >= scores["one-step", t].psnr]
     clearer = [t for t in times if scores["iterative", t].read > scores["one-step", t].read]
     sees = [

@@ -56,7 +56,7 @@ def denoiser(w: Workshop) -> list[Section]:
     noising = Section(
         "B1.1",
         (w.show("B1.1-noise", [Row(tiles)], "One digit, seven amounts of noise."),),
-        (f"PSNR against the clean digit, mean over {len(clean)} test digits: {listing(fallen)}.",),
+        (f"PSNR against the clean digit, mean over {len(clean)} digits: {listing(fallen)}.",),
         (command,),
         (),
         {f"{row.level.sigma:g}": row.noisy.to_dict() for row in measured},
@@ -88,7 +88,7 @@ def denoiser(w: Workshop) -> list[Section]:
         "B1.3",
         (
             w.show("B1.3-denoised", [Row(tiles, "noisy"), Row(answers, "denoised")], "Trained at σ = 0.5 alone."),
-            chart(lines, "σ", "PSNR, dB", f"PSNR against the clean digit, mean over {len(clean)} test digits."),
+            chart(lines, "σ", "PSNR, dB", f"PSNR against the clean digit, mean over {len(clean)} digits."),
         ),
         sees,
         (command,),

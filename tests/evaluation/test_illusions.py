@@ -8,7 +8,7 @@ import torch
 
 from sfumato.backends.oracle import GaussianMixture
 from sfumato.core.schedules import linear
-from sfumato.core.views import IDENTITY, Chain, Flip, Negate, Rotate, parse_view
+from sfumato.core.views import IDENTITY, Flip, Negate, Rotate, parse_view
 from sfumato.errors import UsageError
 from sfumato.evaluation.illusions import (
     IllusionTable,
@@ -16,8 +16,6 @@ from sfumato.evaluation.illusions import (
     from_afar,
     hybrid_table,
     ordered_pairs,
-    read_anagram,
-    read_hybrid,
     seen,
 )
 from sfumato.evaluation.samples import Sampling
@@ -77,14 +75,6 @@ def test_from_afar_uses_the_whole_range_and_forgets_details():
     assert torch.equal(from_afar(even, 1.0), torch.zeros_like(even))
     checks = (torch.arange(8)[:, None] + torch.arange(8)) % 2
     assert torch.allclose(from_afar(x + 0.1 * (checks - 0.5), 2.0), from_afar(x, 2.0), atol=0.02)
-
-
-def test_a_picture_is_read_through_each_view():
-    readings = read_anagram(means()[0], (IDENTITY, Rotate(180), Chain((Flip(), Flip()))), judge())
-    assert [reading.name for reading in readings] == ["down", "up", "down"]
-    assert all(0.9 < reading.probability <= 1 for reading in readings)
-    near, far = read_hybrid(means()[1], 1.0, judge())
-    assert (near.name, far.name) == ("up", "up")
 
 
 def test_anagrams_that_exist_succeed_and_others_do_not():

@@ -137,7 +137,7 @@ def test_a_process_that_is_killed_ends_the_other_with_one_line_and_a_checkpoint(
         _, said = running.communicate(timeout=120)
     assert running.returncode == 1
     ours = [line for line in said.splitlines() if line.startswith("error: ")]
-    assert ours in ([], ["error: another process of this training has ended; go on from the last checkpoint"])
+    assert ours == ["error: another process of this training has ended; go on from the last checkpoint"]
     run = RunDirectory(folder)
     checkpoint = latest_checkpoint(run.checkpoints)
     assert checkpoint is not None

@@ -1,16 +1,18 @@
 import json
+from typing import get_args
 
 import pytest
 import torch
 
 from sfumato.core.predictions import Prediction
-from sfumato.core.schedules import Additive, linear
+from sfumato.core.samplers import SAMPLERS
+from sfumato.core.schedules import KINDS, Additive, linear
 from sfumato.errors import SfumatoError, UsageError
 from sfumato.training.ahead import ahead
 from sfumato.training.data import ImageData, epoch_order
 from sfumato.training.directory import RunDirectory
 from sfumato.training.objective import Objective, Weighting
-from sfumato.training.recipe import load_recipe, packaged_recipes, parse_settings
+from sfumato.training.recipe import Recipe, load_recipe, packaged_recipes, parse_settings
 from sfumato.training.run import state_digests, train
 from sfumato.training.trainer import Trainer
 
@@ -211,3 +213,8 @@ def test_working_ahead_changes_neither_order_nor_errors(depth):
     unfinished = ahead(lambda k: k, range(20), depth)
     assert next(unfinished) == 0
     unfinished.close()
+
+
+def test_a_recipe_can_name_every_sampler_and_schedule_that_there_is():
+    for field, known in (("sampler", SAMPLERS), ("schedule", KINDS)):
+        assert set(get_args(Recipe.model_fields[field].annotation)) == set(known)

@@ -21,7 +21,7 @@ from torch import Tensor
 from sfumato.app.job import SCHEMA
 from sfumato.app.jobs import AnyJob
 from sfumato.app.run import Result
-from sfumato.errors import SfumatoError, UsageError
+from sfumato.errors import UsageError
 from sfumato.files import write_bytes
 from sfumato.images import read_image, to_image
 
@@ -77,10 +77,7 @@ def save_image(image: Image.Image, path: Path, **options: Any) -> None:
     """Write a picture, whole or not at all, in the format of its suffix."""
     buffer = io.BytesIO()
     image.save(buffer, path.suffix.removeprefix(".").upper(), **options)
-    try:
-        write_bytes(path, buffer.getvalue())
-    except OSError as error:
-        raise SfumatoError(f"cannot write {path}: {error.strerror or error}") from error
+    write_bytes(path, buffer.getvalue())
 
 
 def read_provenance(path: Path) -> dict[str, Any]:

@@ -34,14 +34,6 @@ UPSIDE_DOWN: tuple[View, View] = (IDENTITY, Rotate(180))
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What the judge takes a picture for."""
-
-    name: str
-    probability: float
-
-
-@dataclass(frozen=True)
 class PairScore:
     """How often an illusion of two classes succeeds."""
 
@@ -175,16 +167,6 @@ def from_afar(pictures: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor,
     return torch.where(even, 0.0, (blurred - low) / torch.where(even, 1.0, high - low))
 
 
-def read_anagram(picture: Float[Tensor, "c h w"], views: Sequence[View], judge: Classifier) -> tuple[Reading, ...]:
-    """What the judge reads through each view in a picture in [0, 1]."""
-    return tuple(_read(seen(picture[None], view), judge) for view in views)
-
-
-def read_hybrid(picture: Float[Tensor, "c h w"], sigma: float, judge: Classifier) -> tuple[Reading, Reading]:
-    """What the judge reads in a picture in [0, 1] from near, and from afar: blurred by `sigma` pixels and stretched."""
-    return _read(picture[None], judge), _read(from_afar(picture[None], sigma), judge)
-
-
 def anagram_table(
     model: Denoiser,
     pairs: Sequence[Pair],
@@ -277,11 +259,6 @@ def _table(
         mean, top = weakest[k].double().mean().item(), weakest[k, best].item()
         scores.append(PairScore(pair, len(seeds), int(both[k].sum()), each, mean, seeds[best], top))
     return IllusionTable(kind, readings, tuple(scores))
-
-
-def _read(picture: Float[Tensor, "1 c h w"], judge: Classifier) -> Reading:
-    best = judge.probabilities(picture)[0].max(dim=0)
-    return Reading(judge.classes[int(best.indices)], best.values.item())
 
 
 def _successes(score: PairScore | None) -> str:

@@ -191,8 +191,7 @@ def test_the_example_of_the_card_samples_as_we_do_without_torch(models, graphs, 
     x = 0.5 * low + 0.5 * x if kind == "denoiser" else math.hypot(path[0].alpha, path[0].sigma) * x
     guide = None
     if model.low_res is not None:
-        small = 0.1 * torch.from_numpy(noise((4, 3, 4, 4), "float32"))
-        guide = torch.nn.functional.interpolate(small, size=(8, 8), mode="bilinear")
+        guide = 0.1 * torch.from_numpy(noise(x.shape, "float32"))  # of a grey picture
     tree = guided(prompt(source), scale=model.defaults.guidance)
     for level, to in pairwise(path):
         estimate = Plan([tree] * 4).estimate(model, x, level, guide=guide)

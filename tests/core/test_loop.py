@@ -6,6 +6,7 @@ import torch
 
 from sfumato.backends.oracle import GaussianMixture
 from sfumato.core.constraints import Inpaint
+from sfumato.core.cascade import Guide, LowResolution
 from sfumato.core.estimates import Clipped, Estimate, Guided, Predict, anagram, guided
 from sfumato.core.levels import CLEAN, Level, diffuse
 from sfumato.core.loop import Canvas, FromImage, sample, steps
@@ -48,16 +49,29 @@ class Guided2x(GaussianMixture):
 def test_a_guide_is_seen_through_the_view_as_the_canvas_is(mixture, view):
     """So a view of a later stage changes nothing of what its guide says."""
     model = Guided2x(mixture.means, std=0.3, schedule=mixture.schedule)
-    guide = random(8, *SHAPE).float()
+    guide, plain = random(8, *SHAPE).float(), LowResolution(SHAPE[-1], t=0.0)
     tree = anagram([Predict(), Predict()], [IDENTITY, parse_view(view)])
-    canvas = Canvas(tree, seed=3, guide=guide)
-    out = sample(model, [canvas, Canvas(Predict(), 4, guide=-guide)], strided(model.schedule, 10), row_limit=2)
+    canvases = [Canvas(tree, 3, guide=Guide(guide, plain)), Canvas(Predict(), 4, guide=Guide(-guide, plain))]
+    out = sample(model, canvases, strided(model.schedule, 10), row_limit=2)
     assert (out[0] - guide).abs().max() < 1e-4
     assert (out[1] + guide).abs().max() < 1e-4
 
 
+def test_the_noise_of_a_guide_is_the_second_that_an_image_draws(mixture):
+    """As in diffusers' pipelines, so that cascades can be compared draw by draw."""
+    model = Guided2x(mixture.means, std=0.3, schedule=mixture.schedule)
+    picture, low_res = random(8, *SHAPE).float(), LowResolution(SHAPE[-1], t=0.5)
+    canvases = [Canvas(Predict(), seed, guide=Guide(picture, low_res)) for seed in (6, 7)]
+    out = sample(model, canvases, strided(model.schedule, 10))
+    for seed, made in zip((6, 7), out, strict=True):
+        generator = torch.Generator().manual_seed(seed)
+        _, noise = torch.randn(SHAPE, generator=generator), torch.randn(SHAPE, generator=generator)
+        assert (made - picture - 0.5 * noise).abs().max() < 1e-4
+
+
 def test_a_run_has_guides_or_none(mixture):
-    canvases = [Canvas(Predict(), 0, guide=torch.zeros(SHAPE)), Canvas(Predict(), 1)]
+    guide = Guide(torch.zeros(SHAPE), LowResolution(SHAPE[-1]))
+    canvases = [Canvas(Predict(), 0, guide=guide), Canvas(Predict(), 1)]
     with pytest.raises(ValueError, match="some canvases have a guide and some have none"):
         sample(mixture, canvases, strided(mixture.schedule, 5))
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sfumato.app.job import Job
 from sfumato.app.jobs import Anagram, AnyJob, Denoise, Edit, Generate, Hybrid, Inpaint, Upscale
 from sfumato.backends.registry import bundled_models
+from sfumato.core.loops import Loop
 from sfumato.errors import UsageError
 from sfumato.training.recipe import load_recipe, parse
 
-_FLAGS = {"model", "eta", "variance", "negative", "threshold", "dtype"}
+_FLAGS = {"model", "negative", "dtype"}
 """Options of every command whose defaults are those of the job."""
 _MERGED = {"seed", "begin", "t", "method", "prompt"}
 """Fields in which the jobs of one command may differ."""
@@ -94,16 +96,28 @@ def _common(job: AnyJob) -> list[str]:
     """The options that all commands share, seeds left out."""
     words = ["--steps", str(job.steps)]
     known = bundled_models().get(job.model)
-    if known is None or known.defaults.sampler != job.sampler:
-        words += ["--sampler", job.sampler]
+    loop = known.defaults.loop if known else None
+    for name, value in asdict(loop or Loop()).items():
+        if getattr(job, name) != value or (loop is None and name == "sampler"):
+            words += _option(name, getattr(job, name))
     if any(query.condition is not None for query in job.tree().queries()):
         words += ["--guidance", f"{job.guidance:g}"]
     for name, field in Job.model_fields.items():
         value = getattr(job, name)
         if name in _FLAGS and value != field.default:
-            words += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
+            words += _option(name, value)
     words += [word for name in job.larger for word in ("--larger", name)]
-    return words if job.last_step else [*words, "--no-last-step"]
+    return words + [word for level in job.noise_levels for word in ("--noise-level", f"{level:g}")]
+
+
+def _option(name: str, value: Any) -> list[str]:
+    match value:
+        case bool():
+            return [f"--{'' if value else 'no-'}{name.replace('_', '-')}"]
+        case float():
+            return [f"--{name}", f"{value:g}"]
+        case _:
+            return [f"--{name}", str(value)]
 
 
 def _prompt(prompt: str | None) -> list[str]:

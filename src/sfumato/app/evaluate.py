@@ -9,7 +9,7 @@ from typing import Any
 from sfumato.app.evaluate_pictures import PictureMeasures
 from sfumato.app.evaluate_text import TextMeasures, format_text
 from sfumato.app.sweep import Sweep, figures, sweep_markdown
-from sfumato.backends.network import NetworkDenoiser
+from sfumato.backends.model import Model
 from sfumato.core.samplers import SAMPLERS
 from sfumato.core.schedules import Additive
 from sfumato.core.views import parse_view
@@ -60,19 +60,19 @@ class Wanted:
                 f"count, seeds and pairs must be at least 1, not {self.count}, {self.seeds_per_pair} and {self.pairs}"
             )
 
-    def sampling(self, model: NetworkDenoiser) -> Sampling:
+    def sampling(self, model: Model) -> Sampling:
         """How samples are made. Raises UsageError for an impossible number of steps, before anything is measured."""
         how = Sampling(
             steps=model.defaults.steps if self.steps is None else self.steps,
             guidance=model.defaults.guidance if self.guidance is None else self.guidance,
-            sampler=SAMPLERS[model.defaults.sampler],
+            sampler=SAMPLERS[model.defaults.loop.sampler],
         )
         how.path(model)
         return how
 
 
 def evaluate_model(
-    model: NetworkDenoiser,
+    model: Model,
     data: ImageData | CaptionedData | None = None,
     wanted: Wanted = Wanted(),
     on_progress: Report = _silent,
@@ -121,7 +121,7 @@ def evaluate_model(
 
 
 def _swept(
-    model: NetworkDenoiser, data: ImageData | CaptionedData | None, wanted: Wanted, sweep: Sweep, report: Report
+    model: Model, data: ImageData | CaptionedData | None, wanted: Wanted, sweep: Sweep, report: Report
 ) -> dict[str, Any]:
     """Samples judged at each value of one setting, all else as it is."""
     ways = [sweep.at(value, wanted.sampling(model)) for value in sweep.values]
@@ -142,7 +142,7 @@ def _swept(
 
 
 def _measures(
-    model: NetworkDenoiser, data: ImageData | CaptionedData | None, wanted: Wanted, how: Sampling, report: Report
+    model: Model, data: ImageData | CaptionedData | None, wanted: Wanted, how: Sampling, report: Report
 ) -> PictureMeasures:
     return PictureMeasures(
         model,
@@ -162,7 +162,7 @@ def _pictured(data: ImageData | CaptionedData | None) -> ImageData | None:
 
 
 def _text(
-    model: NetworkDenoiser, data: ImageData | CaptionedData | None, wanted: Wanted, how: Sampling, report: Report
+    model: Model, data: ImageData | CaptionedData | None, wanted: Wanted, how: Sampling, report: Report
 ) -> dict[str, Any]:
     if isinstance(data, ImageData):
         raise UsageError(f"model {model.name} is measured with captioned pictures; give a folder with a metadata.jsonl")
@@ -175,7 +175,7 @@ def _text(
     return out | (measures.hybrids(wanted.pairs, seeds) if wanted.hybrids else {})
 
 
-def _text_measures(model: NetworkDenoiser, wanted: Wanted, how: Sampling, report: Report) -> TextMeasures:
+def _text_measures(model: Model, wanted: Wanted, how: Sampling, report: Report) -> TextMeasures:
     return TextMeasures(model, load_matcher(), how, wanted.seed, lambda what: _progress(report, what))
 
 

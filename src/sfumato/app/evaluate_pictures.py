@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.backends.network import NetworkDenoiser
+from sfumato.backends.model import Model
 from sfumato.core.estimates import Predict
 from sfumato.core.schedules import Discrete
 from sfumato.core.views import IDENTITY, parse_view
@@ -34,7 +34,7 @@ REFERENCE = 10_000
 class PictureMeasures:
     """A model with what it is measured on; each method is one measure, as plain data."""
 
-    model: NetworkDenoiser
+    model: Model
     data: ImageData | None
     how: Sampling
     count: int

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sfumato.backends.network import NetworkDenoiser
+from sfumato.backends.model import Model
 from sfumato.core.estimates import guided
 from sfumato.core.views import IDENTITY, View
 from sfumato.errors import SfumatoError, UsageError
@@ -25,7 +25,7 @@ Subject = tuple[str, str | None]
 class TextMeasures:
     """A text-to-image model with the judge of its pictures; each method is one measure, as plain data."""
 
-    model: NetworkDenoiser
+    model: Model
     judge: Matcher
     how: Sampling
     seed: int

@@ -5,24 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import abstractmethod
-from typing import Annotated, Literal
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from typing import Annotated, ClassVar, Literal
 
 from jaxtyping import Float
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from sfumato.app.pictures import Picture
-from sfumato.backends.network import NetworkDenoiser
+from sfumato.backends.model import Model
+from sfumato.core.cascade import Guide
 from sfumato.core.constraints import Inpaint as InpaintConstraint
-from sfumato.core.estimates import Clipped, DynamicallyThresholded, Node, guided
+from sfumato.core.estimates import Node, guided
 from sfumato.core.loop import Canvas, FromImage
-from sfumato.core.noise import stream
+from sfumato.core.loops import Loop, Threshold
 from sfumato.core.pixels import from_unit
-from sfumato.core.samplers import DDIM, DDPM, SAMPLERS, Sampler
-from sfumato.core.schedules import Path, strided
+from sfumato.core.samplers import SAMPLERS, Variance
+from sfumato.core.schedules import Path, Spacing
 from sfumato.errors import UsageError
 
-SCHEMA = 2
+SCHEMA = 3
+
+Loader = Callable[[str, str], Model]
+"""A model by name and dtype."""
 
 
 def _sampler(name: str) -> str:
@@ -40,25 +46,41 @@ class Job(BaseModel):
     """One picture to be sampled."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    pixels_only: ClassVar[bool] = False
+    """Whether its estimate means something for canvases of pixels alone."""
 
     model: str = "digits"
     seed: Seed = 0
     steps: Count
-    """Levels of the strided schedule."""
+    """Levels of the path."""
+    spacing: Spacing = "strided"
+    """Which levels of the schedule these are."""
     sampler: Annotated[str, AfterValidator(_sampler)] = "ddpm"
     eta: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Of ddim: 0 deterministic, 1 ancestral."""
-    variance: Literal["posterior", "forward"] = "posterior"
+    variance: Variance = "posterior"
     """Of ddpm's noise."""
     guidance: Finite
     negative: str | None = None
-    threshold: Literal["none", "static", "dynamic"] = "none"
+    threshold: Threshold = "none"
     """What is done to x̂₀ outside the pixel range; the course does nothing."""
+    quantile: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Of dynamic thresholding."""
+    largest: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.5
+    """Of dynamic thresholding: no larger factor is divided by."""
     last_step: bool = True
     """Whether a last step goes from t = 0 to x₀; the loop of the course stops at t = 0."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     larger: tuple[str, ...] = ()
     """Models that make the picture larger, one after the other: the later stages of a cascade."""
+    noise_levels: tuple[Finite, ...] = ()
+    """The time in each later stage that the smaller picture is noised to; the model's own where none is given."""
+
+    @model_validator(mode="after")
+    def _no_level_without_stage(self) -> Job:
+        if len(self.noise_levels) > len(self.larger):
+            raise ValueError(f"{len(self.noise_levels)} noise levels for {len(self.larger)} later stages")
+        return self
 
     @abstractmethod
     def tree(self) -> Node:
@@ -69,14 +91,14 @@ class Job(BaseModel):
     def title(self) -> str:
         """What the picture is of, in a few words."""
 
-    def path(self, model: NetworkDenoiser) -> Path:
+    def path(self, model: Model) -> Path:
         """The noise levels to visit."""
         try:
-            return strided(model.schedule, self.steps, last_step=self.last_step)
+            return self.loop.path(model.schedule, self.steps)
         except ValueError as error:
             raise UsageError(f"model {model.name}: {error}") from error
 
-    def canvas(self, model: NetworkDenoiser) -> Canvas:
+    def canvas(self, model: Model) -> Canvas:
         """What the loop is given. Raises UsageError for a condition that the model does not know."""
         guide = self.guide(model)
         if guide is None and model.low_res is not None:
@@ -85,40 +107,47 @@ class Job(BaseModel):
             )
         return Canvas(self._thresholded(model), self.seed, self.start(model), self.constraint(model), guide)
 
-    def stage(self, model: NetworkDenoiser, below: tuple[int, int, int]) -> Job:
-        """The same job as the later stage of a cascade does it, after a stage of shape `below`."""
+    def models(self, load: Loader) -> tuple[Model, ...]:
+        """Those of all its stages. Raises UsageError when one does not fit the one before."""
+        return self._with_stages(load(self.model, self.dtype), load)
+
+    def _with_stages(self, first: Model, load: Loader) -> tuple[Model, ...]:
+        models = [first]
+        for index, name in enumerate(self.larger):
+            model = load(name, self.dtype).after(models[-1])
+            if model.latent and self.pixels_only:
+                raise UsageError(f"{name} works in latents, where {self.title} would not stay what it is; leave it out")
+            models.append(model.guided_at(self.noise_levels[index]) if index < len(self.noise_levels) else model)
+        return tuple(models)
+
+    def stage(self, model: Model, below: Model) -> Job:
+        """The same job as the later stage of a cascade does it, in the way that its model is made for."""
         del below
         defaults = model.defaults
-        return self.model_copy(update={"model": model.name, "steps": defaults.steps, "guidance": defaults.guidance})
+        own = {"model": model.name, "steps": defaults.steps, "guidance": defaults.guidance}
+        return self.model_copy(update={**own, **asdict(defaults.loop), "larger": (), "noise_levels": ()})
 
-    def canvas_above(self, model: NetworkDenoiser, below: Float[Tensor, "c s s"]) -> Canvas:
+    def canvas_above(self, model: Model, below: Float[Tensor, "c s s"]) -> Canvas:
         """What the loop of a later stage is given, after a finished picture, values in [0, 1], of the one before."""
-        return Canvas(self._thresholded(model), self.seed, guide=low_resolution(below, model, self.seed))
+        return Canvas(self._thresholded(model), self.seed, guide=guide_of(below, model))
 
-    def _thresholded(self, model: NetworkDenoiser) -> Node:
+    def _thresholded(self, model: Model) -> Node:
         tree = self.tree()
         for query in tree.queries():
             model.check(query.condition)
-        low, high = model.pixel_range
-        match self.threshold:
-            case "static":
-                return Clipped(tree, low, high)
-            case "dynamic":
-                return DynamicallyThresholded(tree, low, high)
-            case _:
-                return tree
+        return self.loop.thresholded(tree, model.pixel_range)
 
-    def start(self, model: NetworkDenoiser) -> FromImage | None:
+    def start(self, model: Model) -> FromImage | None:
         """Where the canvas begins; None is pure noise."""
         del model
         return None
 
-    def guide(self, model: NetworkDenoiser) -> Float[Tensor, "c h w"] | None:
+    def guide(self, model: Model) -> Guide | None:
         """What the model sees beside the canvas."""
         del model
         return None
 
-    def constraint(self, model: NetworkDenoiser) -> InpaintConstraint | None:
+    def constraint(self, model: Model) -> InpaintConstraint | None:
         """What holds after each step."""
         del model
         return None
@@ -127,15 +156,10 @@ class Job(BaseModel):
         """What is done to the canvas when it has left the loop."""
         return x
 
-    def make_sampler(self) -> Sampler:
-        """The sampler with its settings."""
-        match self.sampler:
-            case "ddpm":
-                return DDPM(self.variance)
-            case "ddim":
-                return DDIM(self.eta)
-            case name:
-                return SAMPLERS[name]
+    @property
+    def loop(self) -> Loop:
+        """How it walks."""
+        return Loop(**{field.name: getattr(self, field.name) for field in fields(Loop)})
 
     def guided(self, prompt: str | None) -> Node:
         """The estimate for a prompt under this job's guidance."""
@@ -147,20 +171,22 @@ class Job(BaseModel):
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
-def low_resolution(small: Float[Tensor, "c s s"], model: NetworkDenoiser, seed: int) -> Float[Tensor, "c h w"]:
+def guide_of(small: Float[Tensor, "c s s"], model: Model) -> Guide:
     """A picture, values in [0, 1], as the guide of a model that makes it larger.
 
     Raises UsageError when the model makes larger nothing, or something else.
     """
     if model.low_res is None:
         raise UsageError(f"model {model.name} makes no picture larger")
-    try:
-        return model.low_res.of(from_unit(small, model), stream(seed, "guide", model.low_res.size), model.shape[-1])
-    except ValueError as error:
-        raise UsageError(f"model {model.name}: {error}") from error
+    size = model.low_res.size
+    if small.shape[-2:] != (size, size):
+        raise UsageError(
+            f"model {model.name}: the smaller picture must be {size}×{size}, not {tuple(small.shape[-2:])}"
+        )
+    return Guide(from_unit(small, model), model.low_res)
 
 
-def to_model(picture: Picture, model: NetworkDenoiser) -> Float[Tensor, "c h w"]:
+def to_model(picture: Picture, model: Model) -> Float[Tensor, "c h w"]:
     """A picture in the model's pixel range, on its device. Raises UsageError when it has another shape."""
     x = picture.tensor()
     if tuple(x.shape) != model.shape:

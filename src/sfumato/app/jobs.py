@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from jaxtyping import Float
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 
-from sfumato.app.job import Count, Job, low_resolution, to_model
+from sfumato.app.job import Count, Finite, Job, Loader, guide_of, to_model
 from sfumato.app.pictures import Picture
-from sfumato.backends.network import NetworkDenoiser
+from sfumato.backends.model import Model
+from sfumato.core.cascade import Guide
 from sfumato.core.constraints import Inpaint as InpaintConstraint
 from sfumato.core.estimates import Node, Predict, anagram, hybrid
 from sfumato.core.filters import LowPass
@@ -58,11 +59,11 @@ class Edit(Job):
         """The guided estimate."""
         return self.guided(self.prompt)
 
-    def start(self, model: NetworkDenoiser) -> FromImage:
+    def start(self, model: Model) -> FromImage:
         """The picture at its level."""
         return FromImage(to_model(self.image, model), self.begin_level(model))
 
-    def begin_level(self, model: NetworkDenoiser) -> Level:
+    def begin_level(self, model: Model) -> Level:
         """The level that `begin` means."""
         path = self.path(model)
         if self.begin >= len(path) - 1:
@@ -91,11 +92,11 @@ class Inpaint(Job):
         """The guided estimate."""
         return self.guided(self.prompt)
 
-    def path(self, model: NetworkDenoiser) -> Path:
+    def path(self, model: Model) -> Path:
         """The strided path with RePaint's jumps."""
         return with_jumps(super().path(model), jump=self.jump, resample=self.resample)
 
-    def constraint(self, model: NetworkDenoiser) -> InpaintConstraint:
+    def constraint(self, model: Model) -> InpaintConstraint:
         """The kept area."""
         return InpaintConstraint(to_model(self.image, model), self.mask.tensor().to(model.device))
 
@@ -118,6 +119,7 @@ class Anagram(Job):
     """One picture with several readings, each through its own view."""
 
     kind: Literal["anagram"] = "anagram"
+    pixels_only: ClassVar[bool] = True
     readings: Annotated[tuple[Reading, ...], Field(min_length=1)]
 
     def tree(self) -> Node:
@@ -135,6 +137,7 @@ class Hybrid(Job):
     """One picture that is one thing from far away and another from near."""
 
     kind: Literal["hybrid"] = "hybrid"
+    pixels_only: ClassVar[bool] = True
     far: str
     near: str
     sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -144,9 +147,10 @@ class Hybrid(Job):
         """Low frequencies of one guided estimate, high ones of the other."""
         return hybrid(self.guided(self.far), self.guided(self.near), sigma=self.sigma)
 
-    def stage(self, model: NetworkDenoiser, below: tuple[int, int, int]) -> Job:
+    def stage(self, model: Model, below: Model) -> Job:
         """The frequencies part at the same place of the picture, so further apart in pixels."""
-        return super().stage(model, below).model_copy(update={"sigma": self.sigma * model.shape[-1] / below[-1]})
+        ratio = model.shape[-1] / below.shape[-1]
+        return super().stage(model, below).model_copy(update={"sigma": self.sigma * ratio})
 
     @property
     def title(self) -> str:
@@ -169,7 +173,7 @@ class Denoise(Job):
         """The estimate: guided under a prompt, unconditional without."""
         return self.guided(self.prompt) if self.prompt is not None else Predict()
 
-    def level(self, model: NetworkDenoiser) -> Level:
+    def level(self, model: Model) -> Level:
         """The level of t. Raises UsageError when the model has none."""
         try:
             level = model.schedule.level(self.t)
@@ -178,7 +182,7 @@ class Denoise(Job):
         # B1.3 asks a denoiser about σ = 0, where the noise that it predicts is 0/0: so little noise changes no pixel.
         return replace(level, sigma=max(level.sigma, 1e-6)) if self.method == "one-step" else level
 
-    def path(self, model: NetworkDenoiser) -> Path:
+    def path(self, model: Model) -> Path:
         """From t down the strided schedule; at once to x₀ for one step; t alone where no model is asked."""
         level = self.level(model)
         match self.method:
@@ -193,7 +197,7 @@ class Denoise(Job):
         """Blurred where that is the way."""
         return LowPass(self.sigma)(x[None])[0] if self.method == "blur" else x
 
-    def start(self, model: NetworkDenoiser) -> FromImage:
+    def start(self, model: Model) -> FromImage:
         """The picture at t."""
         return FromImage(to_model(self.image, model), self.level(model))
 
@@ -209,14 +213,21 @@ class Upscale(Job):
     kind: Literal["upscale"] = "upscale"
     image: Picture
     prompt: str | None = None
+    noise_level: Finite | None = None
+    """The time that the picture is noised to; the model's own where none is given."""
+
+    def models(self, load: Loader) -> tuple[Model, ...]:
+        """The first is a later stage itself."""
+        first = load(self.model, self.dtype).taking(self.image.tensor().shape[-1])
+        return self._with_stages(first if self.noise_level is None else first.guided_at(self.noise_level), load)
 
     def tree(self) -> Node:
         """The guided estimate."""
         return self.guided(self.prompt)
 
-    def guide(self, model: NetworkDenoiser) -> Float[Tensor, "c h w"]:
+    def guide(self, model: Model) -> Guide:
         """The picture."""
-        return low_resolution(self.image.tensor(), model, self.seed)
+        return guide_of(self.image.tensor(), model)
 
     @property
     def title(self) -> str:

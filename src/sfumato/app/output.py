@@ -21,6 +21,7 @@ from torch import Tensor
 from sfumato.app.job import SCHEMA
 from sfumato.app.jobs import AnyJob
 from sfumato.app.run import Result
+from sfumato.backends.model import Model
 from sfumato.errors import UsageError
 from sfumato.files import write_bytes
 from sfumato.images import read_image, to_image
@@ -34,11 +35,16 @@ def provenance(result: Result) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "job": result.job.model_dump(mode="json"),
-        "models": [{"name": model.name, "sha256": model.sha256} for model in result.models],
+        "models": [_identity(model) for model in result.models],
         "versions": {"sfumato": version("sfumato"), "torch": torch.__version__, "python": platform.python_version()},
         "device": str(result.model.device),
         "pixels": pixel_digest(to_image(result.picture)),
     }
+
+
+def _identity(model: Model) -> dict[str, str | None]:
+    weights = {"name": model.name, "sha256": model.sha256}
+    return weights if model.text_sha256 is None else {**weights, "text_sha256": model.text_sha256}
 
 
 def pixel_digest(image: Image.Image) -> str:
@@ -94,8 +100,10 @@ def read_provenance(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict) or "job" not in data:
         raise UsageError(f"the job in {path} is damaged: it has no field 'job'")
     if data.get("schema") == 1:  # it knew one stage
-        data = {**data, "schema": SCHEMA, "models": [data.get("model")]}
+        data = {**data, "schema": 2, "models": [data.get("model")]}
         data.pop("model", None)
+    if data.get("schema") == 2:  # what it did not know has the defaults that it had then
+        data = {**data, "schema": SCHEMA}
     if data.get("schema") != SCHEMA:
         raise UsageError(f"{path} has a job of schema {data.get('schema')!r}; this sfumato reads schema {SCHEMA}")
     return data

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.app.job import Job
+from sfumato.app.job import Job, Loader
 from sfumato.app.jobs import AnyJob
-from sfumato.backends.network import NetworkDenoiser
+from sfumato.backends.model import Model
+from sfumato.core.cascade import LowResolution
+from sfumato.core.estimates import Condition
 from sfumato.core.loop import Canvas, Step, steps
-from sfumato.core.pixels import to_unit
 from sfumato.core.samplers import Sampler
 from sfumato.core.schedules import Path
-from sfumato.errors import UsageError
-
-ROW_LIMIT = 128
-"""Rows of one forward. On a CPU more rows gain nothing and cost memory."""
-Loader = Callable[[str, str], NetworkDenoiser]
-"""A model by name and dtype."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +23,11 @@ class Result:
     """A finished job: the picture, values in [0, 1], and the models that made it, the first stage's first."""
 
     job: AnyJob
-    models: tuple[NetworkDenoiser, ...]
+    models: tuple[Model, ...]
     picture: Float[Tensor, "c h w"]
 
     @property
-    def model(self) -> NetworkDenoiser:
+    def model(self) -> Model:
         """The model of the first stage."""
         return self.models[0]
 
@@ -45,7 +39,7 @@ class Task:
     job: AnyJob
     stage: Job
     """The job as this stage does it."""
-    models: tuple[NetworkDenoiser, ...]
+    models: tuple[Model, ...]
     """Those of the stages so far; the last one is this stage's."""
     canvas: Canvas
 
@@ -59,18 +53,20 @@ class Batch:
     sampler: Sampler
 
     @property
-    def model(self) -> NetworkDenoiser:
+    def model(self) -> Model:
         """The model of all of them."""
         return self.tasks[0].models[-1]
 
     def steps(self) -> Iterator[Step]:
         """Every step of the loop."""
-        return steps(self.model, [task.canvas for task in self.tasks], self.path, self.sampler, row_limit=ROW_LIMIT)
+        return steps(
+            self.model, [task.canvas for task in self.tasks], self.path, self.sampler, row_limit=self.model.row_limit()
+        )
 
     def results(self, last: Step) -> list[Result]:
         """The finished pictures, from the last step."""
         finished = zip(self.tasks, last.x, strict=True)
-        return [Result(t.job, t.models, to_unit(t.stage.finish(x), self.model)) for t, x in finished]
+        return [Result(t.job, t.models, self.model.pictures(t.stage.finish(x)[None])[0]) for t, x in finished]
 
 
 def make_batches(jobs: Sequence[AnyJob], load: Loader) -> list[Batch]:
@@ -78,20 +74,19 @@ def make_batches(jobs: Sequence[AnyJob], load: Loader) -> list[Batch]:
 
     Raises UsageError for a job that its models cannot do, before any runs.
     """
-    for job in jobs:
-        _check_stages(job, load)
-    models = [load(job.model, job.dtype) for job in jobs]
-    return _grouped(Task(job, job, (model,), job.canvas(model)) for job, model in zip(jobs, models, strict=True))
+    models = [job.models(load) for job in jobs]
+    return _grouped(Task(job, job, (own[0],), job.canvas(own[0])) for job, own in zip(jobs, models, strict=True))
 
 
 def batches_above(results: Sequence[Result], load: Loader) -> list[Batch]:
     """The next stages of those jobs that have one."""
     tasks = []
     for result in results:
-        if len(result.models) <= len(result.job.larger):
-            model = load(result.job.larger[len(result.models) - 1], result.job.dtype)
-            stage = result.job.stage(model, result.models[-1].shape)
-            tasks.append(Task(result.job, stage, (*result.models, model), stage.canvas_above(model, result.picture)))
+        models = result.job.models(load)
+        if len(result.models) < len(models):
+            *below, model = models[: len(result.models) + 1]
+            stage = result.job.stage(model, below[-1])
+            tasks.append(Task(result.job, stage, (*below, model), stage.canvas_above(model, result.picture)))
     return _grouped(tasks)
 
 
@@ -100,6 +95,7 @@ def run(jobs: Sequence[AnyJob], load: Loader, on_step: Callable[[Batch, Step], N
     done: dict[int, Result] = {}
     batches = make_batches(jobs, load)
     while batches:
+        _prepare(batches)
         results = []
         for batch in batches:
             last: Step | None = None
@@ -108,9 +104,16 @@ def run(jobs: Sequence[AnyJob], load: Loader, on_step: Callable[[Batch, Step], N
                     on_step(batch, last)
             assert last is not None
             results += batch.results(last)
+        for model in dict.fromkeys(batch.model for batch in batches):
+            model.rest()
         done.update({id(result.job): result for result in results})
         batches = batches_above(results, load)
     return [done[id(job)] for job in jobs]
+
+
+def notes(batches: Sequence[Batch]) -> list[str]:
+    """What a user should know: how large models run here, and the words of prompts that a model does not know."""
+    return [*dict.fromkeys(note for batch in batches for note in batch.model.notes), *unknown_words(batches)]
 
 
 def unknown_words(batches: Sequence[Batch]) -> list[str]:
@@ -140,18 +143,21 @@ def _later(job: AnyJob) -> range:
     return range(len(job.larger))
 
 
-def _check_stages(job: AnyJob, load: Loader) -> None:
-    names = (job.model, *job.larger)
-    for below, name in itertools.pairwise(names):
-        size, model = load(below, job.dtype).shape[-1], load(name, job.dtype)
-        if model.low_res is None or model.low_res.size != size:
-            takes = "nothing" if model.low_res is None else f"pictures of {model.low_res.size} pixels"
-            raise UsageError(f"model {name} makes {takes} larger, and {below} makes pictures of {size} pixels")
+def _prepare(batches: Sequence[Batch]) -> None:
+    """Tell each model all that it will be asked for."""
+    asked: dict[str, tuple[Model, dict[Condition, None]]] = {}
+    for batch in batches:
+        _, conditions = asked.setdefault(batch.tasks[0].stage.model, (batch.model, {}))
+        queries = (query for task in batch.tasks for query in task.canvas.estimate.queries())
+        conditions.update((query.condition, None) for query in queries)
+    for model, conditions in asked.values():
+        model.prepare(conditions)
 
 
 def _grouped(tasks: Iterator[Task] | Sequence[Task]) -> list[Batch]:
-    groups: dict[tuple[str, str, Path, Sampler], list[Task]] = {}
+    groups: dict[tuple[str, str, LowResolution | None, Path, Sampler], list[Task]] = {}
     for task in tasks:
-        key = (task.stage.model, task.stage.dtype, task.stage.path(task.models[-1]), task.stage.make_sampler())
+        stage, model = task.stage, task.models[-1]
+        key = (stage.model, stage.dtype, model.low_res, stage.path(model), stage.loop.solver())
         groups.setdefault(key, []).append(task)
-    return [Batch(tuple(members), path, sampler) for (_, _, path, sampler), members in groups.items()]
+    return [Batch(tuple(members), path, sampler) for (*_, path, sampler), members in groups.items()]

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from sfumato.app.output import gif_bytes, sheet, zoom_for
 from sfumato.app.report.figures import frames
 from sfumato.backends.network import NetworkDenoiser
+from sfumato.core.cascade import Guide
 from sfumato.core.estimates import guided
 from sfumato.core.filters import LowPass
 from sfumato.core.levels import CLEAN
@@ -72,7 +73,7 @@ def enlarged_rows(
     size = model.shape[-1]
     clean = data.batch(torch.arange(min(n, len(data))), stream(0, "rows"), model.device).pictures
     small = F.adaptive_avg_pool2d(clean, model.low_res.size)
-    guides = [model.low_res.of(row, stream(0, "guide", k), size) for k, row in enumerate(small)]
+    guides = [Guide(picture, model.low_res) for picture in small]
     canvases = [Canvas(guided(None, scale=guidance), seed, guide=guide) for seed, guide in enumerate(guides)]
     larger = sample(model, canvases, strided(model.schedule, steps))
     return to_unit(torch.cat([F.interpolate(small, size=(size, size)), larger, clean]), model)

@@ -11,32 +11,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfumato.backends.model import Defaults, Model
 from sfumato.core.cascade import LowResolution
 from sfumato.core.estimates import Condition, Estimate
 from sfumato.core.levels import Level
+from sfumato.core.loops import Loop
 from sfumato.core.predictions import Prediction
-from sfumato.core.schedules import Additive, Discrete, Schedule, make_schedule
+from sfumato.core.schedules import Additive, Schedule, make_schedule
 from sfumato.errors import SfumatoError
 from sfumato.files import sha256
 from sfumato.models.network import Encoded, Network
 from sfumato.models.weights import load_weights
 
 
-@dataclass(frozen=True)
-class Defaults:
-    """What to use where the user does not say."""
-
-    steps: int
-    guidance: float
-    hybrid_sigma: float
-    """Of the Gaussian that parts near from far, in pixels."""
-    larger: str | None = None
-    """The model that makes its pictures larger."""
-    sampler: str = "ddpm"
-
-
 @dataclass(frozen=True, eq=False)
-class NetworkDenoiser:
+class NetworkDenoiser(Model):
     """A trained network as the engine sees it."""
 
     name: str
@@ -50,7 +39,7 @@ class NetworkDenoiser:
     sha256: str | None = None
     """Of the file of weights."""
     pixel_range: tuple[float, float] = (0.0, 1.0)
-    defaults: Defaults = Defaults(20, 1.0, 2.0)
+    defaults: Defaults = field(default_factory=lambda: Defaults(20, 1.0, 2.0))
     low_res: LowResolution | None = None
     """What it makes larger, if it is the later stage of a cascade."""
     _encoded: dict[Condition, Encoded] = field(default_factory=dict, init=False, repr=False)
@@ -75,22 +64,6 @@ class NetworkDenoiser:
     def conditioned(self) -> bool:
         """Whether it can be asked for anything."""
         return self.network.config.conditioned
-
-    @property
-    def reads_text(self) -> bool:
-        """Whether its conditions are free text."""
-        return self.conditioned and not self.classes
-
-    @property
-    def most_steps(self) -> int:
-        """The longest path that its schedule has."""
-        match self.schedule:
-            case Discrete():
-                return len(self.schedule)
-            case Additive():
-                return 1
-            case _:
-                return 1000
 
     def check(self, condition: Condition) -> tuple[str, ...]:
         """The words of a condition that the model has never seen; they do nothing.
@@ -154,7 +127,8 @@ def load_network(
         low_res = LowResolution(recipe["low_res"]) if recipe.get("low_res") else None
         # 2 pixels at 64, as in the course, and in proportion.
         guidance = recipe["guidance"] if config.conditioned else 1.0
-        defaults = Defaults(steps, guidance, config.shape[-1] / 32, sampler=recipe.get("sampler", "ddpm"))
+        loop = Loop(sampler=recipe.get("sampler", "ddpm"))
+        defaults = Defaults(steps, guidance, config.shape[-1] / 32, loop=loop)
     except (KeyError, TypeError, ValueError) as error:
         raise SfumatoError(f"{path} does not say how it was trained: {error}") from error
     return NetworkDenoiser(

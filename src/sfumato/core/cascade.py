@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from sfumato.core.levels import Level, diffuse
+from sfumato.core.schedules import Additive, Schedule
+
 
 @dataclass(frozen=True)
 class LowResolution:
-    """The smaller picture as the model of the next size sees it: with a little noise, brought to that size.
+    """The smaller picture as the model of the next size sees it: brought to that size, then noised a little.
 
     The noise (their "conditioning augmentation", section 4.2) lets the later stage mend what the earlier one got
     wrong.
@@ -20,28 +23,42 @@ class LowResolution:
 
     size: int
     """Height and width of the smaller picture."""
-    noise: float = 0.1
-    """Its standard deviation when sampling, in units where the pixel range is [−1, 1]."""
-    most_noise: float = 0.2
-    """While training it is drawn anew for each picture, between 0 and this."""
+    schedule: Schedule = field(default_factory=Additive)
+    """The noise levels that it may be at."""
+    t: float = 0.1
+    """The time of its level when sampling; of an additive schedule the noise's standard deviation."""
+    align_corners: bool = False
+    """Whether the outermost pixels of both sizes lie on each other, or their edges (torch's bilinear `interpolate`)."""
 
-    def guide(
-        self, small: Float[Tensor, "b c s s"], noise: Float[Tensor, "b c s s"], scale: float | Tensor, size: int
-    ) -> Float[Tensor, "b c h w"]:
-        """Pictures with `scale` times the noise, bilinearly brought to `size`."""
-        noisy = small + scale * noise
-        return F.interpolate(noisy, size=(size, size), mode="bilinear", align_corners=False)
+    @property
+    def level(self) -> Level:
+        """Its noise level when sampling. Raises ValueError when the schedule has none at `t`."""
+        return self.schedule.level(self.t)
 
-    def draw(self, x0: Float[Tensor, "b c h w"], generator: torch.Generator) -> Float[Tensor, "b c h w"]:
-        """For training: the guide of clean pictures, made from their means over blocks of pixels."""
-        small = F.adaptive_avg_pool2d(x0, self.size)
-        scale = torch.rand(len(x0), 1, 1, 1, generator=generator) * self.most_noise
-        noise = torch.randn(small.shape, generator=generator)
-        return self.guide(small, noise.to(x0.device), scale.to(x0.device), x0.shape[-1])
+    def enlarged(self, small: Float[Tensor, "b c s s"], size: int) -> Float[Tensor, "b c h w"]:
+        """Pictures bilinearly brought to `size`."""
+        return F.interpolate(small, size=(size, size), mode="bilinear", align_corners=self.align_corners)
 
-    def of(self, small: Float[Tensor, "c s s"], generator: torch.Generator, size: int) -> Float[Tensor, "c h w"]:
-        """For sampling: the guide of one picture of this size. Raises ValueError for another size."""
-        if small.shape[-2:] != (self.size, self.size):
-            raise ValueError(f"the smaller picture must be {self.size}×{self.size}, not {tuple(small.shape[-2:])}")
-        noise = torch.randn(small.shape, generator=generator).to(small.device)
-        return self.guide(small[None], noise[None], self.noise, size)[0]
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """The smaller picture that one canvas is guided by, values in the model's pixel range."""
+
+    small: Float[Tensor, "c s s"]
+    low_res: LowResolution
+
+    def noised(self, noise: Float[Tensor, "c h w"]) -> Float[Tensor, "c h w"]:
+        """What the model sees beside the canvas: the picture at the canvas's size, at its level with this noise."""
+        return diffuse(self.low_res.enlarged(self.small[None], noise.shape[-1])[0].to(noise), self.low_res.level, noise)
+
+
+def draw_guides(
+    low_res: LowResolution, x0: Float[Tensor, "b c h w"], generator: torch.Generator
+) -> Float[Tensor, "b c h w"]:
+    """For training: the guides of clean pictures, made from their means over blocks of pixels.
+
+    The noise has for each picture another standard deviation, between 0 and twice that of sampling.
+    """
+    enlarged = low_res.enlarged(F.adaptive_avg_pool2d(x0, low_res.size), x0.shape[-1])
+    scale = 2 * low_res.level.sigma * torch.rand(len(x0), 1, 1, 1, generator=generator)
+    return enlarged + (scale * torch.randn(x0.shape, generator=generator)).to(x0)

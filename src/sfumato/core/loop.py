@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfumato.core.cascade import Guide
 from sfumato.core.constraints import Constraint
 from sfumato.core.estimates import Denoiser, Estimate, Node
 from sfumato.core.levels import CLEAN, Level, diffuse, rediffuse
@@ -40,8 +41,8 @@ class Canvas:
     start: FromImage | None = None
     """Where it begins; None is pure noise at the first level of the path."""
     constraint: Constraint | None = None
-    guide: Float[Tensor, "g h w"] | None = None
-    """What a cascade's model sees beside the canvas: the smaller picture, brought to the canvas's size."""
+    guide: Guide | None = None
+    """What a cascade's model sees beside the canvas; its noise is drawn after that of the start."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,12 @@ def steps(
     rows: list[int] = []
     plan = Plan([])
     memory: Memory | None = None
-    guides = _guides(canvases, denoiser)
+    guides: dict[int, Tensor] = {}
 
     # Both are about the images that have begun, whichever those are when they are called.
     def predict(canvas: Tensor, at: Level) -> Estimate:
-        return plan.estimate(denoiser, canvas, at, row_limit, None if guides is None else guides[rows])
+        guide = torch.stack([guides[k] for k in rows]) if guides else None
+        return plan.estimate(denoiser, canvas, at, row_limit, guide)
 
     def draw() -> Tensor:
         return noise.draw(rows)
@@ -93,6 +95,8 @@ def steps(
         joining = [k for k, c in enumerate(canvases) if k not in rows and _start_level(c, path) == level]
         for k in joining:
             x[k] = _start(canvases[k], level, noise.draw([k])[0])
+            if (guide := canvases[k].guide) is not None:
+                guides[k] = guide.noised(noise.draw([k], len(guide.small))[0])
         if joining:
             memory = _make_room(memory, rows, joining)
             rows = sorted([*rows, *joining])
@@ -144,11 +148,6 @@ def _check(canvases: Sequence[Canvas], path: Path) -> None:
             raise ValueError(f"the path does not visit {canvas.start.level}, where a canvas starts")
     if len({canvas.guide is None for canvas in canvases}) > 1:
         raise ValueError("some canvases have a guide and some have none")
-
-
-def _guides(canvases: Sequence[Canvas], denoiser: Denoiser) -> Float[Tensor, "b g h w"] | None:
-    guides = [canvas.guide.to(denoiser.device) for canvas in canvases if canvas.guide is not None]
-    return torch.stack(guides) if guides else None
 
 
 def _begin(canvas: Canvas, denoiser: Denoiser) -> Float[Tensor, "c h w"]:

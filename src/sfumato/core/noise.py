@@ -37,7 +37,11 @@ class ImageNoise:
         self._shape = shape
         self._device = torch.device(device)
 
-    def draw(self, rows: Sequence[int]) -> Float[Tensor, "b c h w"]:
-        """The next noise of these rows; the generators of the others stay where they are."""
-        noise = [torch.randn(self._shape, generator=self._generators[row]) for row in rows]
+    def draw(self, rows: Sequence[int], channels: int | None = None) -> Float[Tensor, "b c h w"]:
+        """The next noise of these rows; the generators of the others stay where they are.
+
+        It has the channels of a canvas unless `channels` says otherwise.
+        """
+        shape = (self._shape[0] if channels is None else channels, *self._shape[1:])
+        noise = [torch.randn(shape, generator=self._generators[row]) for row in rows]
         return torch.stack(noise).to(self._device)

@@ -16,6 +16,8 @@ from sfumato.core.levels import Level, transition_sigma, x0_from_eps
 
 Predictor = Callable[[Tensor, Level], Estimate]
 """The estimate for canvases (b, c, h, w) at a level."""
+Variance = Literal["posterior", "forward", "learned"]
+"""How much noise ddpm's step adds."""
 Draw = Callable[[], Tensor]
 """Fresh standard normal noise, one picture (c, h, w) for each canvas."""
 
@@ -69,7 +71,7 @@ class DDPM:
     level, where the formula is x̂₀.
     """
 
-    variance: Literal["posterior", "forward", "learned"] = "posterior"
+    variance: Variance = "posterior"
 
     def step(self, now: Situation) -> Stepped:
         """One ancestral step."""

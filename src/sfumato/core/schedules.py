@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 
@@ -61,18 +61,8 @@ class Discrete:
         return self.levels[int(t)]
 
     def timesteps(self, steps: int) -> tuple[float, ...]:
-        """`steps` times from near T down to 0, evenly strided.
-
-        For T = 1000 and 34 steps: 990, 960, …, 0, the list of the course. The stride is ⌊(T−1)/(steps−1)⌋, so
-        the last time is exactly 0; `steps` = T gives every time.
-        """
-        total = len(self)
-        if not 1 <= steps <= total:
-            raise ValueError(f"steps must be between 1 and {total}, not {steps}")
-        if steps == 1:
-            return (float(total - 1),)
-        stride = (total - 1) // (steps - 1)
-        return tuple(float(stride * i) for i in reversed(range(steps)))
+        """`steps` times from near T down to 0, `strided`: the list of the course; `steps` = T gives every time."""
+        return spaced(len(self), steps, "strided")
 
     def time(self, t: torch.Tensor) -> torch.Tensor:
         """t/T."""
@@ -220,13 +210,42 @@ def make_schedule(
 Path = tuple[Level, ...]
 """The levels a run visits, in order. It falls; where it rises again, the run re-noises (RePaint)."""
 
+Spacing = Literal["strided", "leading", "trailing", "linspace"]
+"""Which of T times a run of fewer steps visits: `strided` as in the course, the others as diffusers calls them."""
 
-def strided(schedule: Schedule, steps: int, *, last_step: bool = True) -> Path:
+
+def spaced(total: int, steps: int, spacing: Spacing) -> tuple[float, ...]:
+    """`steps` of the times 0 … `total` − 1, noisiest first (Lin et al. 2024, "Common diffusion noise schedules",
+    table 2).
+
+    Of 1000 times 34 are 990, 960, …, 0 when `strided`, whose stride ⌊999/33⌋ lets both ends be visited nearly; 957,
+    928, …, 0 when `leading`, with the stride ⌊1000/34⌋; 999, 970, …, 28 when `trailing`; 999, 969, …, 0 when
+    `linspace`. Raises ValueError when there are fewer times than steps.
+    """
+    if not 1 <= steps <= total:
+        raise ValueError(f"steps must be between 1 and {total}, not {steps}")
+    match spacing:
+        case "strided" if steps == 1:
+            times = [total - 1]
+        case "strided":
+            times = [(total - 1) // (steps - 1) * i for i in range(steps)]
+        case "leading":
+            times = [total // steps * i for i in range(steps)]
+        case "trailing":
+            times = [round(total * i / steps) - 1 for i in range(1, steps + 1)]
+        case "linspace":
+            times = [round((total - 1) * i / max(1, steps - 1)) for i in range(steps)]
+    return tuple(float(t) for t in reversed(times))
+
+
+def strided(schedule: Schedule, steps: int, *, last_step: bool = True, spacing: Spacing = "strided") -> Path:
     """`steps` levels of the schedule, noisiest first, and with `last_step` a CLEAN one: `steps` updates.
 
     Without it the run stops at the last strided level, as the loop of the course does (33 updates for 34 levels).
+    `spacing` says which levels of a discrete schedule; the others have one way.
     """
-    path = tuple(schedule.level(t) for t in schedule.timesteps(steps))
+    times = spaced(len(schedule), steps, spacing) if isinstance(schedule, Discrete) else schedule.timesteps(steps)
+    path = tuple(schedule.level(t) for t in times)
     return (*path, CLEAN) if last_step else path
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from sfumato.core.cascade import LowResolution
+from sfumato.core.cascade import LowResolution, draw_guides
 from sfumato.core.levels import per_row
 from sfumato.core.predictions import Prediction
 from sfumato.core.schedules import Schedule
@@ -103,7 +103,7 @@ class Objective:
         shown = torch.rand(len(x0), 1, generator=generator) >= self.condition_dropout
         x = levels.diffuse(x0, noise)
         return Example(
-            x=x if self.low_res is None else torch.cat([x, self.low_res.draw(x0, generator)], dim=1),
+            x=x if self.low_res is None else torch.cat([x, draw_guides(self.low_res, x0, generator)], dim=1),
             time=self.schedule.time(levels.t)[:, None],
             conditions=conditions * shown.to(conditions),
             target=self.prediction.target(x0, noise, per_row(levels.alpha), per_row(levels.sigma)),

@@ -46,7 +46,7 @@ def about(source: Source) -> dict[str, Any]:
         "x0": X0[model.prediction],
         "schedule": schedule(model.schedule),
         "sampling": {
-            "sampler": model.defaults.sampler,
+            "sampler": model.defaults.loop.sampler,
             "guidance": model.defaults.guidance,
             "levels": levels(model),
             "levels_are": "rows of time, alpha, sigma, noisiest first, the last one clean",
@@ -106,8 +106,8 @@ def conditions(model: NetworkDenoiser) -> dict[str, Any]:
     if model.low_res is not None:
         out["guide"] = {
             "size": model.low_res.size,
-            "noise": model.low_res.noise,
-            "is": "the smaller picture plus so much noise, brought to the larger size bilinearly",
+            "noise": model.low_res.level.sigma,
+            "is": "the smaller picture, brought to the larger size bilinearly, plus so much noise",
         }
     return out
 

@@ -83,13 +83,14 @@ def _purpose(source: Source) -> str:
 def _table(source: Source) -> str:
     model, network = source.model, source.model.network
     low, high = model.pixel_range
+    by = model.defaults
     levels = f", {len(model.schedule)} levels" if isinstance(model.schedule, Discrete) else ""
     rows = {
         "architecture": f"{network.config.kind}, {sum(p.numel() for p in network.parameters()):,} parameters",
         "pixels": f"black is {low:g}, white is {high:g}",
         "output": f"{MEANS[model.prediction]}, at x = alpha·x₀ + sigma·ε",
         "noise schedule": f"{source.recipe['schedule']}{levels}",
-        "by default": f"{model.defaults.steps} steps of {model.defaults.sampler}, guidance {model.defaults.guidance:g}",
+        "by default": f"{by.steps} steps of {by.loop.sampler}, guidance {by.guidance:g}",
         "exported from": f"weights with SHA-256 `{model.sha256}`",
     }
     return "| | |\n|---|---|\n" + "\n".join(f"| {key} | {value} |" for key, value in rows.items())

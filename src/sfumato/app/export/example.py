@@ -129,10 +129,10 @@ def _start(source: Source) -> list[str]:
         small, grey = model.low_res.size, sum(model.pixel_range) / 2
         lines += [
             f'small = np.full((n, {channels}, {small}, {small}), {grey:g}, "float32")  # your smaller pictures',
-            'small += about["guide"]["noise"] * noise(small.shape, "float32")',
             f"at = ((np.arange({height}) + 0.5) * {small} / {height} - 0.5).clip(0, {small - 1})",
             f"bilinear = (1 - abs(at[:, None] - np.arange({small}))).clip(0)",
-            'guide = (bilinear @ small @ bilinear.T).astype("float32")',
+            'guide = bilinear @ small @ bilinear.T + about["guide"]["noise"] * noise(x.shape, "float32")',
+            'guide = guide.astype("float32")',
         ]
     return lines
 

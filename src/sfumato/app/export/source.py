@@ -9,6 +9,7 @@ from typing import Any
 
 from sfumato.backends.network import NetworkDenoiser
 from sfumato.backends.registry import bundled_models, load
+from sfumato.errors import UsageError
 
 LICENCES = "LICENSES.txt"
 """The licences of the pictures: they travel with what was made of them."""
@@ -47,6 +48,8 @@ class Source:
 def read_source(name: str) -> Source:
     """The model of that name, on the CPU in float32. Raises UsageError or SfumatoError as `registry.load` does."""
     model, known = load(name), bundled_models()
+    if not isinstance(model, NetworkDenoiser):
+        raise UsageError(f"{name} is a model of diffusers already; what is exported is a network that sfumato trained")
     path = known[name].path if name in known else Path(name)
     facts = model.facts or {}
     is_folder = path.is_dir()

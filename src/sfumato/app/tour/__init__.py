@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 
-from sfumato.app.run import Loader
+from sfumato.app.job import Loader
 from sfumato.app.tour import rows_a, rows_b, rows_edit, rows_illusions
 from sfumato.app.tour.logs import training
 from sfumato.app.tour.page import Front, KeyNumber, Section, build
 from sfumato.app.tour.workshop import DENOISER, FULL, MODEL, TIME_MODEL, TINY, TourSize, Workshop
-from sfumato.backends.network import NetworkDenoiser
+from sfumato.backends.model import Model
 from sfumato.evaluation.judge import Judge, load_judge
 from sfumato.files import write_text
 from sfumato.training.data import ImageData
@@ -119,7 +119,7 @@ def _environment() -> dict[str, Any]:
     }
 
 
-def _about_model(model: NetworkDenoiser) -> dict[str, Any]:
+def _about_model(model: Model) -> dict[str, Any]:
     known = training(model.name)
     about = {"sha256": model.sha256, "device": str(model.device)}
     keys = ("steps", "epochs", "epochs_of_recipe", "finished")

@@ -12,12 +12,13 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from sfumato.app.job import Loader
 from sfumato.app.jobs import AnyJob
 from sfumato.app.output import save_image
 from sfumato.app.pictures import Picture
 from sfumato.app.report.figures import Html, Row, disk_sheet, figure, picture
-from sfumato.app.run import Loader, make_batches, run
-from sfumato.backends.network import NetworkDenoiser
+from sfumato.app.run import make_batches, run
+from sfumato.backends.model import Model
 from sfumato.core.loop import Step
 from sfumato.core.pixels import to_unit
 from sfumato.evaluation.judge import Judge
@@ -74,7 +75,7 @@ class Workshop:
     seed: int
 
     @property
-    def model(self) -> NetworkDenoiser:
+    def model(self) -> Model:
         """The class-conditioned model."""
         return self.load(MODEL, "float32")
 

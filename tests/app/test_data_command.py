@@ -9,7 +9,7 @@ import pytest
 from fake_sets import fake_cifar10, fake_idx, serving, write
 from PIL import Image
 
-from sfumato.app.cli import files
+from sfumato.app.cli import common
 from sfumato.training.datasets import NAMES, downloads
 from sfumato.training.datasets.sources import SOURCES
 
@@ -134,7 +134,7 @@ def test_a_person_sees_one_line_that_counts(monkeypatch):
             return True
 
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with files._download_line(silent=False) as show:
+    with common.download_line(silent=False) as show:
         for file, done in (("a.gz", 1), ("a.gz", 2), ("b.gz", 2)):
             show(file, done * 1_000_000, 2_000_000)
     assert sys.stderr.getvalue() == "\ra.gz: 1.0 of 2.0 MB\ra.gz: 2.0 of 2.0 MB\nb.gz: 2.0 of 2.0 MB\n"

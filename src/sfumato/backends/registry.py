@@ -9,8 +9,12 @@ from pathlib import Path
 
 import torch
 
-from sfumato.backends.network import Defaults, NetworkDenoiser, load_network
-from sfumato.errors import UsageError
+from sfumato.backends.diffusers_folder import Where, is_diffusers, load_folder
+from sfumato.backends.hub import HubModel, hub_models, reference, snapshot, text_snapshot
+from sfumato.backends.memory import MODES
+from sfumato.backends.model import Defaults, Model
+from sfumato.backends.network import load_network
+from sfumato.errors import UsageError, one_of
 
 
 @dataclass(frozen=True)
@@ -33,25 +37,65 @@ def bundled_models() -> dict[str, Bundled]:
     }
 
 
-def load(name: str, device: str = "cpu", dtype: str = "float32") -> NetworkDenoiser:
-    """A model by name: a bundled one, a run directory that `sfumato train` made, or a .safetensors file of one.
+def load(
+    name: str,
+    device: str = "cpu",
+    dtype: str = "float32",
+    *,
+    memory: str = "auto",
+    embeddings: Path | None = None,
+) -> Model:
+    """A model by name.
 
-    `device` is as torch names it; `dtype` (float32, bfloat16 or float16) is the arithmetic inside the network. Raises
-    UsageError for an unknown name, device or dtype.
+    That is a bundled one; a run directory that `sfumato train` made, or a .safetensors file of one; a model of the hub
+    that is on this machine, such as deepfloyd or hf:OWNER/REPO; or a folder as diffusers writes it.
+
+    Args:
+        name: As above.
+        device: As torch names it, or auto.
+        dtype: The arithmetic inside the network: float32, bfloat16, float16, or auto, which is float16 for models of
+            diffusers on a GPU and float32 else.
+        memory: Of models of diffusers: auto, low or lowest (see `place`).
+        embeddings: A file of prompts as vectors, to be read in place of the model's text encoder.
+
+    Raises UsageError for an unknown name, device, dtype or memory, and SfumatoError for a model that is not here or is
+    damaged.
     """
     where, precision = _device(device), _dtype(dtype)
-    known = bundled_models()
-    if name in known:
-        entry = known[name]
-        return replace(load_network(entry.path, name, where, precision), defaults=entry.defaults)
-    path = Path(name)
+    if memory not in MODES:
+        raise one_of("memory", memory, MODES)
+    known, path, hub = bundled_models().get(name), Path(name), reference(name)
+    if hub is not None or (known is None and path.is_dir() and is_diffusers(path)):
+        half = where.type == "cuda" and dtype == "auto"
+        place = Where(where, torch.float16 if half else precision, memory, embeddings)
+        return _from_hub(hub, place) if hub else load_folder(path, name, place)
+    if embeddings is not None:
+        raise UsageError(f"model {name} has its own text encoder, or none; --embeddings is for models of diffusers")
+    if known is not None:
+        return replace(load_network(known.path, name, where, precision), defaults=known.defaults)
     if path.is_dir():
         path = _weights_of_run(path)
     elif path.suffix != ".safetensors":
+        names = ", ".join((*bundled_models(), *hub_models()))
         raise UsageError(
-            f"unknown model {name!r}; choose one of {', '.join(known)}, a run directory or a .safetensors file"
+            f"unknown model {name!r}; choose one of {names}, hf:OWNER/REPO, a folder or a .safetensors file"
         )
     return load_network(path, name, where, precision)
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """A dtype as jobs and the command line call it."""
+    return str(dtype).removeprefix("torch.")
+
+
+def _from_hub(model: HubModel, where: Where) -> Model:
+    folder = snapshot(model)
+    text = text_snapshot(model) if where.embeddings is None and model.encoder else None
+    advice = f"get it again: sfumato models pull {model.name}"
+    loaded = load_folder(folder, model.name, replace(where, text=text, advice=advice))
+    own = loaded.defaults
+    steps, guidance = model.steps or own.steps, own.guidance if model.guidance is None else model.guidance
+    return replace(loaded, defaults=replace(own, steps=steps, guidance=guidance, larger=model.larger))
 
 
 def _weights_of_run(run: Path) -> Path:
@@ -77,7 +121,7 @@ def _device(name: str) -> torch.device:
 
 
 def _dtype(name: str) -> torch.dtype:
-    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    known = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if name not in known:
-        raise UsageError(f"unknown dtype {name!r}; choose one of {', '.join(known)}")
+        raise one_of("dtype", name, tuple(known))
     return known[name]

@@ -20,12 +20,18 @@ import typer
 from sfumato.errors import UsageError
 
 if TYPE_CHECKING:
+    from sfumato.app.job import Loader
     from sfumato.app.jobs import AnyJob
-    from sfumato.app.run import Loader, Result
-    from sfumato.backends.network import NetworkDenoiser
+    from sfumato.app.run import Result
+    from sfumato.backends.model import Model
+    from sfumato.core.loops import Loop
 
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, …")]
-Dtype = Annotated[str, typer.Option("--dtype", help="Arithmetic in the network: float32, bfloat16 or float16.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="Arithmetic in the network: auto, float32, bfloat16 or float16.")]
+Memory = Annotated[str, typer.Option("--memory", help="Of large models: auto, low or lowest; the less, the slower.")]
+Embeddings = Annotated[
+    Path | None, typer.Option("--embeddings", help="Prompts as vectors, from `embed`, in place of a text encoder.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Say what was made as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the first picture; the next one has the next.")]
@@ -39,36 +45,63 @@ class Output:
 
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.")] = Path("out")
     device: Device = "auto"
+    memory: Memory = "auto"
+    embeddings: Embeddings = None
     json: Json = False
     quiet: Quiet = False
 
     @functools.cached_property
     def load(self) -> Loader:
-        """A function that loads each model once."""
-        from sfumato.backends.registry import load
+        """A function that loads each model once, whether its dtype is said or left to it."""
+        from sfumato.backends.registry import dtype_name, load
 
-        return functools.cache(lambda name, dtype: load(name, self.device, dtype))
+        loaded: dict[tuple[str, str], Model] = {}
+
+        def load_once(name: str, dtype: str) -> Model:
+            if (name, dtype) not in loaded:
+                model = load(name, self.device, dtype, memory=self.memory, embeddings=self.embeddings)
+                loaded[name, dtype] = loaded[name, dtype_name(model.dtype)] = model
+            return loaded[name, dtype]
+
+        return load_once
 
 
 @dataclass(frozen=True)
 class Sampling(Output):
     """Options of every command that samples."""
 
-    model: Annotated[str, typer.Option("--model", help="A bundled model, a run directory, or a .safetensors file.")] = (
-        "digits"
-    )
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            help="A name of `models list`, hf:OWNER/REPO, a run directory, or a folder or file of weights.",
+        ),
+    ] = "digits"
     steps: Steps = None
+    way: Annotated[
+        str,
+        typer.Option("--loop", help="own (the model's), course (strided, no threshold, stops at t = 0) or diffusers."),
+    ] = "own"
     sampler: Annotated[
-        str | None, typer.Option("--sampler", help="ddpm, ddim, euler, heun or dpmpp-2m; the model's own by default.")
+        str | None, typer.Option("--sampler", help="ddpm, ddim, euler, heun or dpmpp-2m; the loop's by default.")
     ] = None
-    eta: Annotated[float, typer.Option("--eta", help="Of ddim: 0 deterministic, 1 ancestral.")] = 0.0
-    variance: Annotated[str, typer.Option("--variance", help="Of ddpm's noise: posterior or forward.")] = "posterior"
+    spacing: Annotated[
+        str | None, typer.Option("--spacing", help="Which levels: strided, leading, trailing or linspace.")
+    ] = None
+    eta: Annotated[float | None, typer.Option("--eta", help="Of ddim: 0 deterministic, 1 ancestral.")] = None
+    variance: Annotated[
+        str | None, typer.Option("--variance", help="Of ddpm's noise: posterior, forward or learned.")
+    ] = None
     guidance: Guidance = None
     negative: Annotated[str | None, typer.Option("--negative", help="What guidance leads away from.")] = None
-    threshold: Annotated[str, typer.Option("--threshold", help="Of x̂₀: none, static or dynamic.")] = "none"
+    threshold: Annotated[str | None, typer.Option("--threshold", help="Of x̂₀: none, static or dynamic.")] = None
+    quantile: Annotated[float | None, typer.Option("--quantile", help="Of dynamic thresholding.")] = None
+    largest: Annotated[
+        float | None, typer.Option("--largest", help="Of dynamic thresholding: divides by no more than this.")
+    ] = None
     last_step: Annotated[
-        bool, typer.Option("--last-step/--no-last-step", help="Go from t = 0 to x₀, or stop at t = 0.")
-    ] = True
+        bool | None, typer.Option("--last-step/--no-last-step", help="Go from t = 0 to x₀, or stop at t = 0.")
+    ] = None
     seed: Seed = 0
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Pictures of each kind.")] = 1
     larger: Annotated[
@@ -79,10 +112,14 @@ class Sampling(Output):
         int | None,
         typer.Option("--upscale", min=1, help="Make the picture larger, to so many pixels, by the model's own."),
     ] = None
-    dtype: Dtype = "float32"
+    noise_level: Annotated[
+        list[float] | None,
+        typer.Option("--noise-level", help="Time that a later stage's smaller picture is noised to; one a stage."),
+    ] = None
+    dtype: Dtype = "auto"
 
     @functools.cached_property
-    def loaded(self) -> NetworkDenoiser:
+    def loaded(self) -> Model:
         """The model."""
         return self.load(self.model, self.dtype)
 
@@ -93,18 +130,29 @@ class Sampling(Output):
         """
         from sfumato.app.job import Job
         from sfumato.app.jobs import parse_job
+        from sfumato.backends.registry import dtype_name
 
-        given = {name: getattr(self, name) for name in Job.model_fields if hasattr(self, name)}
-        given["larger"] = self._later_stages()
         defaults = self.loaded.defaults
-        given["steps"] = self.steps or min(steps or defaults.steps, self.loaded.most_steps)
-        given["sampler"] = self.sampler or defaults.sampler
-        given["guidance"] = defaults.guidance if self.guidance is None else self.guidance
+        given: dict[str, Any] = {
+            **dataclasses.asdict(self._loop()),
+            "steps": min(steps or defaults.steps, self.loaded.most_steps),
+            "guidance": defaults.guidance,
+        }
+        said = {name: getattr(self, name) for name in Job.model_fields if hasattr(self, name)}
+        given |= {name: value for name, value in said.items() if value is not None}
+        given |= {"larger": self._later_stages(), "noise_levels": self.noise_level or ()}
+        given["dtype"] = dtype_name(self.loaded.dtype)
         return [
             parse_job({"kind": kind, **given, "seed": self.seed + k, **variant})
             for variant in variants
             for k in range(self.count)
         ]
+
+    def _loop(self) -> Loop:
+        try:
+            return self.loaded.defaults.loop.named(self.way)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
 
     def _later_stages(self) -> tuple[str, ...]:
         """The models that make the pictures larger."""
@@ -167,12 +215,12 @@ def make_pictures(jobs: Sequence[AnyJob], options: Output, columns: int | None =
     import torch
 
     from sfumato.app.output import file_name, save_image, save_result, sheet
-    from sfumato.app.run import make_batches, run, total_steps, unknown_words
+    from sfumato.app.run import make_batches, notes, run, total_steps
 
     check_folder(options.out)
     batches = make_batches(jobs, options.load)
-    total, notes = total_steps(batches, options.load), unknown_words(batches)
-    for note in notes if not options.quiet else ():
+    total, told = total_steps(batches, options.load), notes(batches)
+    for note in told if not options.quiet else ():
         typer.echo(f"note: {note}", err=True)
     with progress("sampling", total, silent=options.quiet or options.json) as advance:
         results = run(jobs, options.load, lambda _, step: advance() if step.index else None)
@@ -185,7 +233,7 @@ def make_pictures(jobs: Sequence[AnyJob], options: Output, columns: int | None =
     if options.json:
         rows = [{"file": str(p), "job": r.job.model_dump(mode="json")} for p, r in zip(paths, results, strict=True)]
         typer.echo(
-            json.dumps({"pictures": rows, "sheet": overview and str(overview), "notes": notes}, ensure_ascii=False)
+            json.dumps({"pictures": rows, "sheet": overview and str(overview), "notes": told}, ensure_ascii=False)
         )
     elif not options.quiet:
         _say(results, paths, overview)
@@ -221,3 +269,27 @@ def progress(what: str, total: int, *, silent: bool) -> Iterator[Callable[[], No
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
+
+
+@contextmanager
+def download_line(*, silent: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A line on stderr for each file: one that counts for a person, one when it begins for a log."""
+    last, counts = "", sys.stderr.isatty()
+
+    def show(file: str, done: int, total: int) -> None:
+        nonlocal last
+        if silent or (file == last and not counts):
+            return
+        if counts:
+            end_of_last = "\n" if last and file != last else "\r"
+            sys.stderr.write(f"{end_of_last}{file}: {done / 1e6:.1f} of {total / 1e6:.1f} MB")
+        else:
+            sys.stderr.write(f"{file}: {total / 1e6:.1f} MB\n")
+        sys.stderr.flush()
+        last = file
+
+    try:
+        yield show
+    finally:
+        if last and counts:
+            sys.stderr.write("\n")

@@ -1,11 +1,8 @@
-"""Commands on what is there: inspect, rerun, models, data."""
+"""Commands on what is there: inspect, rerun, data."""
 
 from __future__ import annotations
 
 import json as json_module
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,16 +21,10 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(inspect)
     app.command()(c.expand(rerun))
-    groups: tuple[tuple[str, str | None, dict[str, Callable[..., None]]], ...] = (
-        ("models", models.__doc__, {"list": models}),
-        ("data", "List the data sets that `train` knows by name, or download one.", {"list": data, "pull": pull}),
-    )
-    for name, about, commands in groups:
-        group = typer.Typer(help=about, no_args_is_help=True)
-        group.callback()(lambda: None)
-        for verb, command in commands.items():
-            group.command(verb)(command)
-        app.add_typer(group, name=name)
+    group = typer.Typer(help="List the data sets that `train` knows by name, or download one.", no_args_is_help=True)
+    group.command("list")(data)
+    group.command()(pull)
+    app.add_typer(group, name="data")
 
 
 def inspect(file: FILE, json: c.Json = False) -> None:
@@ -79,14 +70,6 @@ def rerun(
     c.make_pictures([job], options)
 
 
-def models(json: c.Json = False) -> None:
-    """List the models that come with sfumato."""
-    from sfumato.backends.registry import bundled_models
-
-    rows = [{"name": m.name, "summary": m.summary, "megabytes": _megabytes(m.path)} for m in bundled_models().values()]
-    _table(rows, json)
-
-
 def data(json: c.Json = False) -> None:
     """List the data sets that `train` knows by name."""
     from sfumato.training.datasets.sources import SOURCES
@@ -130,7 +113,7 @@ def pull(
     if name not in SOURCES:
         raise one_of("data set", name, tuple(SOURCES))
     source = SOURCES[name]
-    with _download_line(silent=quiet or json) as show:
+    with c.download_line(silent=quiet or json) as show:
         fetched = pull_files(source, show)
     folder = cache_folder(source)
     if json:
@@ -141,40 +124,12 @@ def pull(
         typer.echo(f"{name}: {len(fetched)} downloaded, {kept} already there, all checked; in {folder}")
 
 
-@contextmanager
-def _download_line(*, silent: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A line on stderr for each file: one that counts for a person, one when it begins for a log."""
-    last, counts = "", sys.stderr.isatty()
-
-    def show(file: str, done: int, total: int) -> None:
-        nonlocal last
-        if silent or (file == last and not counts):
-            return
-        if counts:
-            end_of_last = "\n" if last and file != last else "\r"
-            sys.stderr.write(f"{end_of_last}{file}: {done / 1e6:.1f} of {total / 1e6:.1f} MB")
-        else:
-            sys.stderr.write(f"{file}: {total / 1e6:.1f} MB\n")
-        sys.stderr.flush()
-        last = file
-
-    try:
-        yield show
-    finally:
-        if last and counts:
-            sys.stderr.write("\n")
-
-
 def _table(rows: list[dict[str, Any]], json: bool) -> None:
     if json:
         typer.echo(json_module.dumps(rows, ensure_ascii=False))
         return
     for row in rows:
-        typer.echo(f"{row['name']:<16} {row['summary']}" + (f", {row['megabytes']} MB" if "megabytes" in row else ""))
-
-
-def _megabytes(path: Path) -> float:
-    return round(path.stat().st_size / 1e6, 1)
+        typer.echo(f"{row['name']:<16} {row['summary']}")
 
 
 def _without_pixels(job: Any) -> Any:

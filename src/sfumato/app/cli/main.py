@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from sfumato.app.cli import export, files, make, teach
+from sfumato.app.cli import embed, export, files, make, models, teach
 from sfumato.errors import SfumatoError, Stopped
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ def options(
     del version
 
 
-for module in (make, teach, export, files):
+for module in (make, embed, teach, export, models, files):
     module.register(app)
 
 

@@ -134,12 +134,20 @@ def hybrid(
 def upscale(image: Image, prompt: Prompt = None, *, options: Sampling) -> None:
     """Make a picture larger by a model that was trained to: the later stage of a cascade."""
     from sfumato.app.pictures import read_picture
+    from sfumato.images import read_image
 
     model = options.loaded
     if model.low_res is None:
         raise UsageError(f"model {model.name} makes no picture larger")
-    small = read_picture(image, (model.shape[0], model.low_res.size, model.low_res.size))
-    make_pictures(options.jobs("upscale", [{"image": small, "prompt": prompt}]), options)
+    size = model.small_size(min(read_image(image).size))
+    levels = options.noise_level or []
+    variant = {
+        "image": read_picture(image, (model.picture_shape[0], size, size)),
+        "prompt": prompt,
+        "noise_level": next(iter(levels), None),
+        "noise_levels": levels[1:],
+    }
+    make_pictures(options.jobs("upscale", [variant]), options)
 
 
 def _numbers(text: str, option: str, kind: type[int] | type[float]) -> list[Any]:

@@ -17,7 +17,7 @@ from sfumato.app.cli import common as c
 from sfumato.errors import Stopped, UsageError
 
 if TYPE_CHECKING:
-    from sfumato.backends.network import NetworkDenoiser
+    from sfumato.backends.model import Model
     from sfumato.training.data import ImageData
     from sfumato.training.datasets.captioned import CaptionedData
 
@@ -160,7 +160,7 @@ def tour(
         typer.echo(f"\nthe page: {result.report.resolve()}")
 
 
-def _measured_on(model: NetworkDenoiser, data: str | None) -> ImageData | CaptionedData | None:
+def _measured_on(model: Model, data: str | None) -> ImageData | CaptionedData | None:
     """What --data names, in the form that the model is measured with; None where it is measured without."""
     from sfumato.training.datasets.captioned import load_captioned
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sfumato.app.job import Job
 from sfumato.app.jobs import Anagram, AnyJob, Denoise, Edit, Generate, Hybrid, Inpaint, Upscale
+from sfumato.app.origin import FromPicture
 from sfumato.backends.registry import bundled_models
 from sfumato.core.loops import Loop
 from sfumato.errors import UsageError
@@ -45,9 +46,8 @@ def command_lines(jobs: Sequence[AnyJob], image: str | None = None, mask: str | 
     if any({key: value for key, value in job if key not in _MERGED} != same for job in jobs):
         raise ValueError("these jobs are not those of one command")
     words = ["sfumato", first.kind, *_what(first, jobs, image), *_common(first)]
-    if isinstance(first, Inpaint):
-        words += ["--mask", mask or first.mask.name]
-        words += ["--resample", str(first.resample), "--jump", str(first.jump)] if first.resample > 1 else []
+    if isinstance(first, FromPicture):
+        words += _origin(first, jobs, image, mask)
     seeds = _unique(job.seed for job in jobs)
     if seeds != list(range(seeds[0], seeds[0] + len(seeds))):
         raise ValueError(f"the seeds of one command follow each other, and {seeds} do not")
@@ -76,20 +76,31 @@ def _what(first: AnyJob, jobs: Sequence[AnyJob], image: str | None) -> list[str]
         case Generate():
             prompts = _unique(job.prompt for job in jobs if isinstance(job, Generate))
             return [prompt for prompt in prompts if prompt is not None]
-        case Edit():
-            begins = _unique(job.begin for job in jobs if isinstance(job, Edit))
-            return [image or first.image.name, *_prompt(first.prompt), "--start", ",".join(map(str, begins))]
         case Denoise():
             times = _unique(f"{job.t:g}" for job in jobs if isinstance(job, Denoise))
             blur = [] if first.sigma == 1 else ["--sigma", f"{first.sigma:g}"]
             return [image or first.image.name, *_prompt(first.prompt), "--t", ",".join(times), *blur]
-        case Inpaint() | Upscale():
+        case Edit() | Inpaint() | Upscale():
             return [image or first.image.name, *_prompt(first.prompt)]
         case Anagram():
             views = [word for reading in first.readings for word in ("--view", reading.view)]
             return [*(reading.prompt for reading in first.readings), *views]
         case Hybrid():
             return [first.far, first.near, "--sigma", f"{first.sigma:g}"]
+
+
+def _origin(first: FromPicture, jobs: Sequence[AnyJob], image: str | None, mask: str | None) -> list[str]:
+    """The options that say which picture it comes from."""
+    words = []
+    if first.image is not None and not isinstance(first, Edit | Inpaint):
+        words += ["--image", image or first.image.name]
+    begins = [str(job.begin) for job in jobs if isinstance(job, FromPicture) and job.begin is not None]
+    if begins:
+        words += ["--start", ",".join(_unique(begins))]
+    if first.mask is not None:
+        words += ["--mask", mask or first.mask.name]
+        words += ["--resample", str(first.resample), "--jump", str(first.jump)] if first.resample > 1 else []
+    return words
 
 
 def _common(job: AnyJob) -> list[str]:

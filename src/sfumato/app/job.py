@@ -6,7 +6,7 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Annotated, ClassVar, Literal
 
 from jaxtyping import Float
@@ -40,6 +40,17 @@ def _sampler(name: str) -> str:
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A way of looking at a finished picture, and what is to be seen then."""
+
+    prompt: str
+    name: str
+    """What one does to look so, such as rotate:180 or from afar."""
+    at: Callable[[Tensor], Tensor]
+    """Pictures (b, c, h, w) with values in [0, 1] as they are seen so."""
 
 
 class Job(BaseModel):
@@ -155,6 +166,11 @@ class Job(BaseModel):
     def finish(self, x: Float[Tensor, "c h w"]) -> Float[Tensor, "c h w"]:
         """What is done to the canvas when it has left the loop."""
         return x
+
+    def looks(self) -> tuple[Look, ...]:
+        """The ways in which the picture is to be read; none where nothing was asked for."""
+        prompt = getattr(self, "prompt", None)
+        return () if prompt is None else (Look(prompt, "as it is", lambda x: x),)
 
     @property
     def loop(self) -> Loop:

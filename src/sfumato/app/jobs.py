@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from jaxtyping import Float
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 
-from sfumato.app.job import Count, Finite, Job, Loader, guide_of, to_model
+from sfumato.app.job import Finite, Job, Loader, Look, guide_of, to_model
+from sfumato.app.origin import FromPicture
 from sfumato.app.pictures import Picture
 from sfumato.backends.model import Model
 from sfumato.core.cascade import Guide
-from sfumato.core.constraints import Inpaint as InpaintConstraint
 from sfumato.core.estimates import Node, Predict, anagram, hybrid
 from sfumato.core.filters import LowPass
 from sfumato.core.levels import CLEAN, Level
 from sfumato.core.loop import FromImage
-from sfumato.core.schedules import Path, with_jumps
+from sfumato.core.schedules import Path
 from sfumato.core.views import parse_view
 from sfumato.errors import UsageError
 
@@ -46,29 +47,17 @@ class Generate(Job):
         return self.prompt or "anything"
 
 
-class Edit(Job):
-    """SDEdit: a picture noised to entry `begin` of the strided schedule and denoised again."""
+class Edit(FromPicture):
+    """SDEdit: a picture noised to entry `begin` of the schedule and denoised again, inside a mask if there is one."""
 
     kind: Literal["edit"] = "edit"
     image: Picture
     prompt: str | None = None
     begin: Annotated[int, Field(ge=0)]
-    """i_start: 0 is the noisiest level, where hardly anything of the picture is left."""
 
     def tree(self) -> Node:
         """The guided estimate."""
         return self.guided(self.prompt)
-
-    def start(self, model: Model) -> FromImage:
-        """The picture at its level."""
-        return FromImage(to_model(self.image, model), self.begin_level(model))
-
-    def begin_level(self, model: Model) -> Level:
-        """The level that `begin` means."""
-        path = self.path(model)
-        if self.begin >= len(path) - 1:
-            raise UsageError(f"start {self.begin} is past the end: with {self.steps} steps it is 0 … {len(path) - 2}")
-        return path[self.begin]
 
     @property
     def title(self) -> str:
@@ -76,29 +65,17 @@ class Edit(Job):
         return f"{self.image.title} to {self.prompt or 'anything'} from start {self.begin}"
 
 
-class Inpaint(Job):
+class Inpaint(FromPicture):
     """A picture made anew where a mask is white, and kept exactly elsewhere."""
 
     kind: Literal["inpaint"] = "inpaint"
     image: Picture
     mask: Picture
     prompt: str | None = None
-    resample: Count = 1
-    """RePaint: how often each stretch is walked."""
-    jump: Count = 10
-    """RePaint: steps in a stretch."""
 
     def tree(self) -> Node:
         """The guided estimate."""
         return self.guided(self.prompt)
-
-    def path(self, model: Model) -> Path:
-        """The strided path with RePaint's jumps."""
-        return with_jumps(super().path(model), jump=self.jump, resample=self.resample)
-
-    def constraint(self, model: Model) -> InpaintConstraint:
-        """The kept area."""
-        return InpaintConstraint(to_model(self.image, model), self.mask.tensor().to(model.device))
 
     @property
     def title(self) -> str:
@@ -115,7 +92,7 @@ class Reading(BaseModel):
     view: ViewText = "identity"
 
 
-class Anagram(Job):
+class Anagram(FromPicture):
     """One picture with several readings, each through its own view."""
 
     kind: Literal["anagram"] = "anagram"
@@ -127,13 +104,19 @@ class Anagram(Job):
         nodes = [self.guided(reading.prompt) for reading in self.readings]
         return anagram(nodes, [parse_view(reading.view) for reading in self.readings])
 
+    def looks(self) -> tuple[Look, ...]:
+        """Through every view."""
+        from sfumato.evaluation.illusions import seen
+
+        return tuple(Look(r.prompt, r.view, partial(seen, view=parse_view(r.view))) for r in self.readings)
+
     @property
     def title(self) -> str:
         """Every prompt with its view."""
-        return ", ".join(f"{reading.prompt} ({reading.view})" for reading in self.readings)
+        return ", ".join(f"{reading.prompt} ({reading.view})" for reading in self.readings) + self.origin_title
 
 
-class Hybrid(Job):
+class Hybrid(FromPicture):
     """One picture that is one thing from far away and another from near."""
 
     kind: Literal["hybrid"] = "hybrid"
@@ -152,10 +135,16 @@ class Hybrid(Job):
         ratio = model.shape[-1] / below.shape[-1]
         return super().stage(model, below).model_copy(update={"sigma": self.sigma * ratio})
 
+    def looks(self) -> tuple[Look, ...]:
+        """From afar and from near."""
+        from sfumato.evaluation.illusions import from_afar
+
+        return Look(self.far, "from afar", partial(from_afar, sigma=self.sigma)), Look(self.near, "near", lambda x: x)
+
     @property
     def title(self) -> str:
         """Both prompts."""
-        return f"{self.far} from afar, {self.near} from near"
+        return f"{self.far} from afar, {self.near} from near{self.origin_title}"
 
 
 class Denoise(Job):

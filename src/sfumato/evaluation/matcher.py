@@ -108,6 +108,11 @@ class Matcher:
         return self.network.vocabulary.unknown(prompt)
 
     @property
+    def size(self) -> int:
+        """Height and width of the pictures that it reads."""
+        return self.network.config.size
+
+    @property
     def _device(self) -> torch.device:
         return self.network.log_scale.device
 
@@ -144,6 +149,11 @@ def load_matcher(name: str = "emoji") -> Matcher:
     resource = importlib.resources.files("sfumato") / "bundled" / MATCHERS[name]
     with importlib.resources.as_file(resource) as path:
         return read_matcher(path)
+
+
+def has_matcher(name: str = "emoji") -> bool:
+    """Whether the matcher of this name comes with the package."""
+    return name in MATCHERS and (importlib.resources.files("sfumato") / "bundled" / MATCHERS[name]).is_file()
 
 
 def save_matcher(path: Path, matcher: Matcher, dtype: torch.dtype = torch.float16) -> None:

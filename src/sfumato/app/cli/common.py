@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +20,6 @@ from sfumato.errors import UsageError
 if TYPE_CHECKING:
     from sfumato.app.job import Loader
     from sfumato.app.jobs import AnyJob
-    from sfumato.app.run import Result
     from sfumato.backends.model import Model
     from sfumato.core.loops import Loop
 
@@ -123,10 +120,12 @@ class Sampling(Output):
         """The model."""
         return self.load(self.model, self.dtype)
 
-    def jobs(self, kind: str, variants: Sequence[dict[str, Any]], steps: int | None = None) -> list[AnyJob]:
+    def jobs(
+        self, kind: str, variants: Sequence[dict[str, Any]], steps: int | None = None, seeds: int | None = None
+    ) -> list[AnyJob]:
         """A job for each variant and each of `count` seeds; the model's defaults where the user says nothing.
 
-        `steps` is the command's own default.
+        `steps` is the command's own default; `seeds` takes the place of `count`.
         """
         from sfumato.app.job import Job
         from sfumato.app.jobs import parse_job
@@ -145,7 +144,7 @@ class Sampling(Output):
         return [
             parse_job({"kind": kind, **given, "seed": self.seed + k, **variant})
             for variant in variants
-            for k in range(self.count)
+            for k in range(self.count if seeds is None else seeds)
         ]
 
     def _loop(self) -> Loop:
@@ -208,53 +207,6 @@ def check_folder(folder: Path) -> None:
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise UsageError(f"cannot write to {there}; choose another folder with --out")
-
-
-def make_pictures(jobs: Sequence[AnyJob], options: Output, columns: int | None = None) -> list[Result]:
-    """Run jobs, write one PNG for each and a sheet when there are several, and say where they are."""
-    import torch
-
-    from sfumato.app.output import file_name, save_image, save_result, sheet
-    from sfumato.app.run import make_batches, notes, run, total_steps
-
-    check_folder(options.out)
-    batches = make_batches(jobs, options.load)
-    total, told = total_steps(batches, options.load), notes(batches)
-    for note in told if not options.quiet else ():
-        typer.echo(f"note: {note}", err=True)
-    with progress("sampling", total, silent=options.quiet or options.json) as advance:
-        results = run(jobs, options.load, lambda _, step: advance() if step.index else None)
-    paths = [save_result(result, options.out) for result in results]
-    overview = None
-    if len(results) > 1:
-        digest = file_name(results[0]).rsplit("-", 1)[-1]
-        overview = options.out / f"sheet-{results[0].job.kind}-{len(results)}-{digest}"
-        save_image(sheet(torch.stack([result.picture for result in results]), columns), overview)
-    if options.json:
-        rows = [{"file": str(p), "job": r.job.model_dump(mode="json")} for p, r in zip(paths, results, strict=True)]
-        typer.echo(
-            json.dumps({"pictures": rows, "sheet": overview and str(overview), "notes": told}, ensure_ascii=False)
-        )
-    elif not options.quiet:
-        _say(results, paths, overview)
-    return results
-
-
-def _say(results: Sequence[Result], paths: Sequence[Path], overview: Path | None) -> None:
-    import torch
-
-    from sfumato.app.output import terminal_preview
-
-    if sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns
-        typer.echo(terminal_preview(torch.stack([result.picture for result in results]), width))
-    shown = paths if len(paths) <= 12 else paths[:1]
-    for path in shown:
-        typer.echo(path)
-    if len(shown) < len(paths):
-        typer.echo(f"… and {len(paths) - 1} more beside it")
-    if overview:
-        typer.echo(f"all of them: {overview}")
 
 
 @contextmanager

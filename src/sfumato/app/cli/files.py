@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sfumato.app.cli import common as c
+from sfumato.app.cli.making import make_pictures
 from sfumato.errors import SfumatoError, UsageError, one_of
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def rerun(
             raise SfumatoError(f"{file} does not come out the same: {'; '.join(found)}")
         return
     job = parse_job({**facts["job"], **_changes(settings, facts["job"])})
-    c.make_pictures([job], options)
+    make_pictures([job], options)
 
 
 def data(json: c.Json = False) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sfumato.app.cli.common import Sampling, expand, make_pictures
+from sfumato.app.cli.common import Sampling, expand
+from sfumato.app.cli.making import Searching, make, make_pictures
 from sfumato.errors import UsageError
 
 COURSE_STEPS = 34
@@ -16,6 +17,15 @@ COURSE_STEPS = 34
 Image = Annotated[Path, typer.Argument(help="A PNG, JPEG, WebP or GIF file.")]
 Invert = Annotated[bool, typer.Option("--invert", help="Take the negative: for dark drawings on light paper.")]
 Prompt = Annotated[str | None, typer.Option("--prompt", help="A class of the model, such as 3; nothing without.")]
+
+
+Photo = Annotated[
+    Path | None, typer.Option("--image", help="A picture to begin from (--start) or to keep (--mask).")
+]
+Start = Annotated[str | None, typer.Option("--start", help="Entries of the schedule to begin at, from --image.")]
+Mask = Annotated[Path | None, typer.Option("--mask", help="White where --image is made anew, black where it is kept.")]
+Resample = Annotated[int, typer.Option("--resample", min=1, help="RePaint: walks of each stretch.")]
+Jump = Annotated[int, typer.Option("--jump", min=1, help="RePaint: steps in a stretch.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,30 +37,27 @@ def register(app: typer.Typer) -> None:
 def generate(
     prompts: Annotated[list[str] | None, typer.Argument(help="Classes, such as 3 8; anything without.")] = None,
     *,
-    options: Sampling,
+    options: Searching,
 ) -> None:
     """Make pictures from noise: `sfumato generate 3 8 -n 4`."""
     variants = [{"prompt": prompt} for prompt in (prompts or [None])]  # type: ignore[list-item]
     columns = options.count if prompts and options.count > 1 else None
-    make_pictures(options.jobs("generate", variants), options, columns)
+    make("generate", variants, options, columns=columns)
 
 
 def edit(
     image: Image,
     prompt: Prompt = None,
     start: Annotated[str, typer.Option("--start", help="Entries of the schedule to begin at.")] = "1,3,5,7,10,20",
+    mask: Annotated[Path | None, typer.Option("--mask", help="Edit only where it is white.")] = None,
     invert: Invert = False,
     *,
-    options: Sampling,
+    options: Searching,
 ) -> None:
     """Noise a picture and denoise it again (SDEdit), from several starts: a small start changes more."""
-    from sfumato.app.pictures import read_picture
-
-    picture = read_picture(image, options.loaded.shape, invert=invert)
-    starts = _numbers(start, "--start", int)
-    variants = [{"image": picture, "prompt": prompt, "begin": begin} for begin in starts]
-    columns = options.count if options.count > 1 else len(starts)
-    make_pictures(options.jobs("edit", variants, COURSE_STEPS), options, columns)
+    origins = _origins(options, image, start, mask, invert=invert)
+    columns = options.count if options.count > 1 else len(origins)
+    make("edit", [{**origin, "prompt": prompt} for origin in origins], options, COURSE_STEPS, columns)
 
 
 def denoise(
@@ -80,23 +87,15 @@ def inpaint(
     image: Image,
     mask: Annotated[Path, typer.Option("--mask", help="White where the picture is made anew, black where it is kept.")],
     prompt: Prompt = None,
-    resample: Annotated[int, typer.Option("--resample", min=1, help="RePaint: walks of each stretch.")] = 1,
-    jump: Annotated[int, typer.Option("--jump", min=1, help="RePaint: steps in a stretch.")] = 5,
+    resample: Resample = 1,
+    jump: Jump = 5,
     invert: Invert = False,
     *,
-    options: Sampling,
+    options: Searching,
 ) -> None:
     """Make part of a picture anew; every pixel outside the mask stays exactly as it is."""
-    from sfumato.app.pictures import read_mask, read_picture
-
-    variant = {
-        "image": read_picture(image, options.loaded.shape, invert=invert),
-        "mask": read_mask(mask, image, options.loaded.shape),
-        "prompt": prompt,
-        "resample": resample,
-        "jump": jump,
-    }
-    make_pictures(options.jobs("inpaint", [variant], COURSE_STEPS), options)
+    (origin,) = _origins(options, image, None, mask, resample, jump, invert=invert)
+    make("inpaint", [{**origin, "prompt": prompt}], options, COURSE_STEPS)
 
 
 def anagram(
@@ -105,15 +104,22 @@ def anagram(
         list[str] | None,
         typer.Option("--view", help="One for each prompt: identity, flip, mirror, rotate:90|180|270, negate, or a+b."),
     ] = None,
+    image: Photo = None,
+    start: Start = None,
+    mask: Mask = None,
+    resample: Resample = 1,
+    jump: Jump = 5,
+    invert: Invert = False,
     *,
-    options: Sampling,
+    options: Searching,
 ) -> None:
     """Hide several pictures in one: `sfumato anagram 6 9 --view identity --view rotate:180`."""
     views = view or ["identity", "rotate:180"]
     if len(views) != len(prompts):
         raise UsageError(f"{len(prompts)} prompts and {len(views)} views; give one --view for each prompt")
     readings = [{"prompt": prompt, "view": name} for prompt, name in zip(prompts, views, strict=True)]
-    make_pictures(options.jobs("anagram", [{"readings": readings}]), options)
+    origins = _origins(options, image, start, mask, resample, jump, invert=invert)
+    make("anagram", [{**origin, "readings": readings} for origin in origins], options, _steps(image))
 
 
 def hybrid(
@@ -123,12 +129,20 @@ def hybrid(
         float | None,
         typer.Option("--sigma", help="Of the blur that parts the two, in pixels; the model's own by default."),
     ] = None,
+    image: Photo = None,
+    start: Start = None,
+    mask: Mask = None,
+    resample: Resample = 1,
+    jump: Jump = 5,
+    invert: Invert = False,
     *,
-    options: Sampling,
+    options: Searching,
 ) -> None:
     """One picture that is one thing from afar and another from near: `sfumato hybrid 0 3`."""
     width = options.loaded.defaults.hybrid_sigma if sigma is None else sigma
-    make_pictures(options.jobs("hybrid", [{"far": far, "near": near, "sigma": width}]), options)
+    origins = _origins(options, image, start, mask, resample, jump, invert=invert)
+    bands = {"far": far, "near": near, "sigma": width}
+    make("hybrid", [{**origin, **bands} for origin in origins], options, _steps(image))
 
 
 def upscale(image: Image, prompt: Prompt = None, *, options: Sampling) -> None:
@@ -148,6 +162,39 @@ def upscale(image: Image, prompt: Prompt = None, *, options: Sampling) -> None:
         "noise_levels": levels[1:],
     }
     make_pictures(options.jobs("upscale", [variant]), options)
+
+
+def _steps(image: Path | None) -> int | None:
+    """Where a command begins from a picture its starts count in the schedule of the course."""
+    return None if image is None else COURSE_STEPS
+
+
+def _origins(
+    options: Sampling,
+    image: Path | None,
+    start: str | None,
+    mask: Path | None,
+    resample: int = 1,
+    jump: int = 5,
+    *,
+    invert: bool = False,
+) -> list[dict[str, Any]]:
+    """What a job is told of the picture that it comes from, for each start; one that knows of none without."""
+    from sfumato.app.pictures import read_mask, read_picture
+
+    if image is None:
+        if start is not None or mask is not None or invert:
+            raise UsageError("--start, --mask and --invert are about a picture; give one with --image")
+        return [{}]
+    if start is None and mask is None:
+        raise UsageError("say where to begin from the picture, --start 10, or what to make anew of it, --mask FILE")
+    shape = options.loaded.shape
+    origin: dict[str, Any] = {"image": read_picture(image, shape, invert=invert)}
+    if mask is not None:
+        origin |= {"mask": read_mask(mask, image, shape), "resample": resample, "jump": jump}
+    elif resample > 1:
+        raise UsageError("--resample is for what a mask keeps; give one with --mask")
+    return [{**origin, "begin": begin} for begin in _numbers(start, "--start", int)] if start is not None else [origin]
 
 
 def _numbers(text: str, option: str, kind: type[int] | type[float]) -> list[Any]:

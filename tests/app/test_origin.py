@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from sfumato.app.fidelity import fidelity, table
 from sfumato.app.jobs import Anagram, Edit, Generate, Hybrid, parse_job
 from sfumato.app.pictures import Picture
-from sfumato.app.run import run
+from sfumato.app.run import make_batches, notes, run
 from sfumato.backends import registry
 from sfumato.errors import UsageError
 
@@ -93,3 +94,21 @@ def test_commands(sfumato, photo, tmp_path):
         assert told in done.err
         assert len(done.err.splitlines()) == 1
     assert not (tmp_path / "none").exists()
+
+
+def test_resampling_says_what_it_costs(photo, mask):
+    job = parse_job({"kind": "inpaint", "image": photo, "mask": mask, "resample": 3, "jump": 4, **SHARED})
+    (told,) = notes(make_batches([job], load))
+    assert told == "resampling walks 18 steps instead of 8, 2.2 times as long"
+    assert notes(make_batches([job.model_copy(update={"resample": 1})], load)) == []
+
+
+def test_edits_say_what_they_kept(photo):
+    rows = fidelity(
+        run([Edit(image=photo, prompt="3", begin=b, seed=s, **SHARED) for b in (6, 0) for s in (0, 1)], load)
+    )
+    assert [row.start for row in rows] == [0, 6]
+    assert rows[1].psnr > rows[0].psnr
+    assert rows[0].wanted > rows[1].wanted
+    assert table(rows[:1]) == []
+    assert len(table(rows)) == 3

@@ -113,7 +113,17 @@ def run(jobs: Sequence[AnyJob], load: Loader, on_step: Callable[[Batch, Step], N
 
 def notes(batches: Sequence[Batch]) -> list[str]:
     """What a user should know: how large models run here, and the words of prompts that a model does not know."""
-    return [*dict.fromkeys(note for batch in batches for note in batch.model.notes), *unknown_words(batches)]
+    told = [note for batch in batches for note in (*batch.model.notes, *_cost(batch))]
+    return [*dict.fromkeys(told), *unknown_words(batches)]
+
+
+def _cost(batch: Batch) -> list[str]:
+    """What RePaint's way up and down again adds."""
+    job = batch.tasks[0].job
+    walked, plain = len(batch.path) - 1, len(job.loop.path(batch.model.schedule, job.steps)) - 1
+    if walked <= plain or getattr(job, "resample", 1) == 1:
+        return []
+    return [f"resampling walks {walked} steps instead of {plain}, {walked / plain:.1f} times as long"]
 
 
 def unknown_words(batches: Sequence[Batch]) -> list[str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sfumato.app.cli.common import Sampling, expand
 from sfumato.app.cli.making import Searching, make, make_pictures
 from sfumato.errors import UsageError
+
+if TYPE_CHECKING:
+    from sfumato.app.run import Result
 
 COURSE_STEPS = 34
 """Levels of the strided schedule of the course: 990, 960, …, 0 of 1000, that its i_start counts in."""
@@ -19,9 +23,7 @@ Invert = Annotated[bool, typer.Option("--invert", help="Take the negative: for d
 Prompt = Annotated[str | None, typer.Option("--prompt", help="A class of the model, such as 3; nothing without.")]
 
 
-Photo = Annotated[
-    Path | None, typer.Option("--image", help="A picture to begin from (--start) or to keep (--mask).")
-]
+Photo = Annotated[Path | None, typer.Option("--image", help="A picture to begin from (--start) or to keep (--mask).")]
 Start = Annotated[str | None, typer.Option("--start", help="Entries of the schedule to begin at, from --image.")]
 Mask = Annotated[Path | None, typer.Option("--mask", help="White where --image is made anew, black where it is kept.")]
 Resample = Annotated[int, typer.Option("--resample", min=1, help="RePaint: walks of each stretch.")]
@@ -57,7 +59,7 @@ def edit(
     """Noise a picture and denoise it again (SDEdit), from several starts: a small start changes more."""
     origins = _origins(options, image, start, mask, invert=invert)
     columns = options.count if options.count > 1 else len(origins)
-    make("edit", [{**origin, "prompt": prompt} for origin in origins], options, COURSE_STEPS, columns)
+    make("edit", [{**origin, "prompt": prompt} for origin in origins], options, COURSE_STEPS, columns, _fidelity)
 
 
 def denoise(
@@ -162,6 +164,14 @@ def upscale(image: Image, prompt: Prompt = None, *, options: Sampling) -> None:
         "noise_levels": levels[1:],
     }
     make_pictures(options.jobs("upscale", [variant]), options)
+
+
+def _fidelity(results: Sequence[Result]) -> tuple[list[str], dict[str, Any]]:
+    """What edits kept of their picture, by start."""
+    from sfumato.app.fidelity import fidelity, table
+
+    rows = fidelity(results)
+    return table(rows), {"fidelity": [row.to_dict() for row in rows]}
 
 
 def _steps(image: Path | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from sfumato.app.jobs import AnyJob
     from sfumato.app.run import Result
     from sfumato.app.search import Search
+
+
+Also = Callable[[Sequence["Result"]], tuple[list[str], dict[str, Any]]]
+"""What else is to be said of some results: lines to a person, facts as JSON."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +47,25 @@ def make(
     options: Searching,
     steps: int | None = None,
     columns: int | None = None,
+    also: Also | None = None,
 ) -> None:
-    """Make each variant with each seed, or with the best of many."""
+    """Make each variant with each seed, or with the best of many; `also` has something to say of what came out."""
     if options.best_of is None:
         if options.enough is not None:
             raise UsageError("--enough says when a search may stop; give --best-of as well")
-        make_pictures(options.jobs(kind, variants, steps), options, columns)
+        make_pictures(options.jobs(kind, variants, steps), options, columns, also)
         return
     check_folder(options.out)
     found = _search(options.jobs(kind, variants, steps, seeds=1), options)
     results = [candidate.result for search in found for candidate in search.kept]
-    _write(results, options, columns, [str(search) for search in found], [search.to_dict() for search in found])
+    said, facts = also(results) if also else ([], {})
+    facts = {"searches": [search.to_dict() for search in found], **facts}
+    _write(results, options, columns, [*map(str, found), *said], facts)
 
 
-def make_pictures(jobs: Sequence[AnyJob], options: Output, columns: int | None = None) -> list[Result]:
+def make_pictures(
+    jobs: Sequence[AnyJob], options: Output, columns: int | None = None, also: Also | None = None
+) -> list[Result]:
     """Run jobs, write one PNG for each and a sheet when there are several, and say where they are."""
     from sfumato.app.run import make_batches, run, total_steps
 
@@ -65,7 +74,8 @@ def make_pictures(jobs: Sequence[AnyJob], options: Output, columns: int | None =
     notes = _tell(jobs, options)
     with progress("sampling", total_steps(batches, options.load), silent=options.quiet or options.json) as advance:
         results = run(jobs, options.load, lambda _, step: advance() if step.index else None)
-    _write(results, options, columns, [], None, notes)
+    said, facts = also(results) if also else ([], {})
+    _write(results, options, columns, said, {"notes": notes, **facts})
     return results
 
 
@@ -115,11 +125,10 @@ def _write(
     results: Sequence[Result],
     options: Output,
     columns: int | None,
-    lines: Sequence[str] = (),
-    searches: Sequence[dict[str, Any]] | None = None,
-    notes: Sequence[str] = (),
+    lines: Sequence[str],
+    facts: dict[str, Any],
 ) -> None:
-    """Write pictures and their sheet, and say where they are."""
+    """Write pictures and their sheet, and say where they are; then `lines` to a person, or `facts` as JSON."""
     import torch
 
     from sfumato.app.output import file_name, save_image, save_result, sheet
@@ -132,8 +141,7 @@ def _write(
         save_image(sheet(torch.stack([result.picture for result in results]), columns), overview)
     if options.json:
         rows = [{"file": str(p), "job": r.job.model_dump(mode="json")} for p, r in zip(paths, results, strict=True)]
-        told: dict[str, Any] = {"pictures": rows, "sheet": overview and str(overview), "notes": list(notes)}
-        typer.echo(json.dumps(told if searches is None else {**told, "searches": searches}, ensure_ascii=False))
+        typer.echo(json.dumps({"pictures": rows, "sheet": overview and str(overview), **facts}, ensure_ascii=False))
     elif not options.quiet:
         _say(results, paths, overview)
         for line in lines:

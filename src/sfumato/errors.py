@@ -21,6 +21,12 @@ class UsageError(SfumatoError):
     exit_code = 2
 
 
+def short(value: object, most: int = 60) -> str:
+    """A value as it may stand in a message: what is odd is often long."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def one_of(kind: str, name: str, known: list[str] | tuple[str, ...]) -> UsageError:
     """The error for an unknown name, with the known ones."""
-    return UsageError(f"unknown {kind} {name!r}; choose one of {', '.join(known)}")
+    return UsageError(f"unknown {kind} {short(name)}; choose one of {', '.join(known)}")

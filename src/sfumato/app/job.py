@@ -104,6 +104,8 @@ class Job(BaseModel):
 
     def path(self, model: Model) -> Path:
         """The noise levels to visit."""
+        if self.steps > model.most_steps:  # also of a schedule that could be cut as finely as one likes
+            raise UsageError(f"model {model.name} takes 1 to {model.most_steps} steps, not {self.steps}")
         try:
             return self.loop.path(model.schedule, self.steps)
         except ValueError as error:

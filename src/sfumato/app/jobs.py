@@ -21,7 +21,7 @@ from sfumato.core.levels import CLEAN, Level
 from sfumato.core.loop import FromImage
 from sfumato.core.schedules import Path
 from sfumato.core.views import parse_view
-from sfumato.errors import UsageError
+from sfumato.errors import UsageError, short
 
 
 def _view(text: str) -> str:
@@ -236,12 +236,17 @@ def parse_job(data: Any) -> AnyJob:
         raise UsageError(explain(error)) from error
 
 
+MOST_WORDS = 300
+"""Letters of a complaint: pydantic repeats what it was given."""
+
+
 def explain(error: ValidationError) -> str:
     """The first complaint of pydantic in one line."""
     first = error.errors()[0]
     kinds = {"generate", "edit", "inpaint", "anagram", "hybrid", "denoise", "upscale"}
     where = ".".join(str(part) for part in first["loc"] if part not in kinds) or "the job"
     message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    message = message if len(message) <= MOST_WORDS else f"{message[:MOST_WORDS]}…"
     given = first["input"]
-    shown = f" (given {given!r})" if isinstance(given, str | int | float) and not message.startswith("unknown") else ""
-    return f"{where}: {message}{shown}"
+    plain = isinstance(given, str | int | float) and not message.startswith("unknown")
+    return f"{where}: {message}{f' (given {short(given)})' if plain else ''}"

@@ -15,6 +15,9 @@ from sfumato.core.loop import FromImage
 from sfumato.core.schedules import Path, with_jumps
 from sfumato.errors import UsageError
 
+MOST_LEVELS = 100_000
+"""Of a path with its jumps: days of work even for a small model."""
+
 
 class FromPicture(Job):
     """A job that may begin from a picture, keep part of it, or both; whatever its estimate is."""
@@ -43,7 +46,10 @@ class FromPicture(Job):
 
     def path(self, model: Model) -> Path:
         """The path, with RePaint's jumps."""
-        return with_jumps(super().path(model), jump=self.jump, resample=self.resample)
+        path = super().path(model)
+        if self.resample * len(path) > MOST_LEVELS:
+            raise UsageError(f"{self.steps} steps resampled {self.resample} times are more than {MOST_LEVELS:,}")
+        return with_jumps(path, jump=self.jump, resample=self.resample)
 
     def begin_level(self, model: Model) -> Level | None:
         """The level that `begin` means."""

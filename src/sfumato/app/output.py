@@ -22,7 +22,7 @@ from sfumato.app.job import SCHEMA
 from sfumato.app.jobs import AnyJob
 from sfumato.app.run import Result
 from sfumato.backends.model import Model
-from sfumato.errors import UsageError
+from sfumato.errors import UsageError, short
 from sfumato.files import write_bytes
 from sfumato.images import read_image, to_image
 
@@ -95,7 +95,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} carries no sfumato job; it was made, or saved again, by another program")
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"the job in {path} is damaged: {error}") from error
     if not isinstance(data, dict) or "job" not in data:
         raise UsageError(f"the job in {path} is damaged: it has no field 'job'")
@@ -105,7 +105,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
     if data.get("schema") == 2:  # what it did not know has the defaults that it had then
         data = {**data, "schema": SCHEMA}
     if data.get("schema") != SCHEMA:
-        raise UsageError(f"{path} has a job of schema {data.get('schema')!r}; this sfumato reads schema {SCHEMA}")
+        raise UsageError(f"{path} has a job of schema {short(data.get('schema'))}; this sfumato reads schema {SCHEMA}")
     return data
 
 

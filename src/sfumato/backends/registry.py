@@ -14,7 +14,7 @@ from sfumato.backends.hub import HubModel, hub_models, reference, snapshot, text
 from sfumato.backends.memory import MODES
 from sfumato.backends.model import Defaults, Model
 from sfumato.backends.network import load_network
-from sfumato.errors import UsageError, one_of
+from sfumato.errors import UsageError, one_of, short
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def load(
     if memory not in MODES:
         raise one_of("memory", memory, MODES)
     known, path, hub = bundled_models().get(name), Path(name), reference(name)
-    if hub is not None or (known is None and path.is_dir() and is_diffusers(path)):
+    folder = known is None and _is_folder(path)
+    if hub is not None or (folder and is_diffusers(path)):
         half = where.type == "cuda" and dtype == "auto"
         place = Where(where, torch.float16 if half else precision, memory, embeddings)
         return _from_hub(hub, place) if hub else load_folder(path, name, place)
@@ -73,14 +74,21 @@ def load(
         raise UsageError(f"model {name} has its own text encoder, or none; --embeddings is for models of diffusers")
     if known is not None:
         return replace(load_network(known.path, name, where, precision), defaults=known.defaults)
-    if path.is_dir():
+    if folder:
         path = _weights_of_run(path)
     elif path.suffix != ".safetensors":
         names = ", ".join((*bundled_models(), *hub_models()))
         raise UsageError(
-            f"unknown model {name!r}; choose one of {names}, hf:OWNER/REPO, a folder or a .safetensors file"
+            f"unknown model {short(name)}; choose one of {names}, hf:OWNER/REPO, a folder or a .safetensors file"
         )
     return load_network(path, name, where, precision)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long to be one
+        return False
 
 
 def dtype_name(dtype: torch.dtype) -> str:

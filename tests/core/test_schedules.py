@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sfumato.core.levels import CLEAN, Level, diffuse, eps_from_x0, rediffuse, transition_sigma, x0_from_eps
 from sfumato.core.predictions import Prediction
-from sfumato.core.schedules import Additive, Discrete, Flow, cosine, linear, strided, with_jumps
+from sfumato.core.schedules import Additive, Discrete, Flow, cosine, linear, spaced, strided, with_jumps
 
 
 def test_timesteps_are_those_of_the_course():
@@ -62,6 +62,58 @@ def test_schedules_equal_diffusers():
     ours = torch.tensor(cosine(1000).alphas_cumprod, dtype=torch.float64)
     theirs = diffusers.DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2").alphas_cumprod.double()
     assert (ours - theirs).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("spacing", "counts"),
+    [
+        ("leading", range(1, 1001)),
+        ("trailing", range(1, 1001)),
+        ("linspace", range(1, 1001)),
+    ],
+)
+def test_spacings_are_those_of_diffusers(spacing, counts):
+    diffusers = pytest.importorskip("diffusers")
+    scheduler = diffusers.DDPMScheduler(1000, timestep_spacing=spacing)
+    for count in counts:
+        scheduler.set_timesteps(count)
+        # Of some counts, such as 61, its trailing times are one more than asked for: a last one of −1.
+        expected = [t for t in scheduler.timesteps.tolist() if t >= 0]
+        assert list(spaced(1000, count, spacing)) == expected, count
+
+
+@pytest.mark.parametrize(
+    ("spacing", "times"),
+    [
+        ("strided", (990, 960, 930, 60, 30, 0)),
+        ("leading", (957, 928, 899, 58, 29, 0)),
+        ("trailing", (999, 970, 940, 87, 58, 28)),
+        ("linspace", (999, 969, 938, 61, 30, 0)),
+    ],
+)
+def test_thirty_four_times(spacing, times):
+    got = spaced(1000, 34, spacing)
+    assert len(got) == 34
+    assert (*got[:3], *got[-3:]) == times
+    assert got == tuple(level.t for level in strided(linear(1000), 34, spacing=spacing)[:-1])
+
+
+@pytest.mark.parametrize("spacing", ["strided", "leading", "trailing", "linspace"])
+@given(st.integers(1, 300), st.data())
+def test_any_spacing_falls_strictly(spacing, total, data):
+    count = data.draw(st.integers(1, total))
+    times = spaced(total, count, spacing)
+    assert len(times) == count
+    assert all(a > b for a, b in itertools.pairwise(times))
+    assert 0 <= times[-1] <= times[0] < total
+    assert spaced(total, total, spacing) == tuple(float(t) for t in reversed(range(total)))
+    for wrong in (0, total + 1):
+        with pytest.raises(ValueError, match=f"steps must be between 1 and {total}"):
+            spaced(total, wrong, spacing)
+
+
+def test_only_a_discrete_schedule_is_spaced():
+    assert strided(Flow(), 5, spacing="leading") == strided(Flow(), 5)
 
 
 def test_a_path_ends_clean_or_as_the_course_does():

@@ -28,6 +28,11 @@ class Conditions(Protocol):
         """Whether there is anything to ask for."""
         ...
 
+    @property
+    def known(self) -> Condition:
+        """One that can be asked for without more ado."""
+        ...
+
     def check(self, condition: Condition, model: str) -> None:
         """Raise UsageError for a condition that the network knows nothing of."""
         ...
@@ -47,6 +52,8 @@ class Nothing:
 
     classes: tuple[str, ...] = ()
     conditioned: bool = False
+
+    known: Condition = None
 
     def check(self, condition: Condition, model: str) -> None:
         """Nothing can be asked for."""
@@ -68,6 +75,11 @@ class ClassLabels:
 
     classes: tuple[str, ...]
     conditioned: bool = True
+
+    @property
+    def known(self) -> Condition:
+        """The first class."""
+        return self.classes[0]
 
     def check(self, condition: Condition, model: str) -> None:
         """It has no class for nothing, so that guidance needs a class to lead away from as well."""
@@ -113,6 +125,11 @@ class Prompts:
     classes: tuple[str, ...] = ()
     conditioned: bool = True
     _vectors: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def known(self) -> Condition:
+        """A prompt that has been read, so that the text encoder is not loaded for another one."""
+        return next(iter(self._vectors), None)
 
     def check(self, condition: Condition, model: str) -> None:
         """Any text will do."""

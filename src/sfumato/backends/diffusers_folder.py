@@ -145,7 +145,7 @@ def _alphas_cumprod(config: dict[str, Any]) -> tuple[float, ...]:
         )
     # A schedule rescaled to no signal at all at its end says nothing of x₀ there in the language of ε.
     smallest = 2.0**-24
-    return tuple(max(float(value), smallest) for value in bar)
+    return tuple(float(value) or smallest for value in bar)
 
 
 def _prediction(config: dict[str, Any], folder: Path) -> Prediction:

@@ -53,7 +53,9 @@ def place(mode: Mode, device: torch.device, network: int, text: int, free: dict[
     if mode == "lowest":
         return Placement("streamed", "streamed", device, keep=False)
     cpu, known = torch.device("cpu"), free or {}
-    room = {where.type: ROOM * known.get(where.type, free_bytes(where)) for where in (device, cpu)}
+    room = {
+        where.type: ROOM * (known[where.type] if where.type in known else free_bytes(where)) for where in (device, cpu)
+    }
     eight_bit = device.type == "cuda" and importlib.util.find_spec("bitsandbytes") is not None
     readers: list[tuple[Residence, torch.device, float]] = [("resident", device, text), ("resident", cpu, text)]
     if mode == "low":

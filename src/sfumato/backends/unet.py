@@ -187,7 +187,7 @@ class UNetDenoiser(Model):
         if "limit" not in self._rows:
             channels = self.shape[0] + (0 if self.low_res is None else self.picture_shape[0])
             x = torch.zeros(1, channels, *self.shape[1:], device=self.device)
-            first = self.classes[0] if self.classes else None
+            first = self.conditions.known
             level = self.schedule.level(0.0)
             self._output(x, [first], level)  # loads the weights, which are not to be counted
             limit = rows_that_fit(lambda: self._output(x, [first], level), free_bytes(self.device))

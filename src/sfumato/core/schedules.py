@@ -232,9 +232,11 @@ def spaced(total: int, steps: int, spacing: Spacing) -> tuple[float, ...]:
         case "leading":
             times = [total // steps * i for i in range(steps)]
         case "trailing":
-            times = [round(total * i / steps) - 1 for i in range(1, steps + 1)]
+            stride = (total - total / steps) - total  # as numpy.arange has it, so that halves are rounded alike
+            times = [round(total + stride * i) - 1 for i in reversed(range(steps))]
         case "linspace":
-            times = [round((total - 1) * i / max(1, steps - 1)) for i in range(steps)]
+            stride = (total - 1) / max(1, steps - 1)
+            times = [round(stride * i) for i in range(steps)]
     return tuple(float(t) for t in reversed(times))
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sfumato.app.jobs import Generate, Hybrid
+from sfumato.app.output import read_provenance
 from sfumato.app.run import make_batches, run, total_steps
 from sfumato.backends import registry
 from sfumato.errors import UsageError
@@ -58,8 +59,8 @@ def test_a_job_goes_through_all_its_stages_and_alone_as_in_company(stages):
 
 
 def test_the_bands_of_a_hybrid_part_at_the_same_place_of_the_larger_picture(stages):
-    job = Hybrid(far="a lion", near="a rocket", sigma=1.0, steps=3, guidance=2.0)
-    assert job.stage(load(stages[1]), load(stages[0])).sigma == 2.0
+    job = Hybrid(far="a lion", near="a rocket", sigma=1.0, steps=3, guidance=2.0, larger=(stages[1],))
+    assert job.stage(1, (load(stages[0]), load(stages[1]))).sigma == 2.0
 
 
 def test_stages_that_do_not_fit_are_refused_before_anything_runs(stages):
@@ -70,7 +71,7 @@ def test_stages_that_do_not_fit_are_refused_before_anything_runs(stages):
     ):
         with pytest.raises(UsageError, match=words):
             make_batches([Generate(model=chain[0], larger=chain[1:], steps=2, guidance=1)], load)
-    with pytest.raises(UsageError, match="makes pictures larger that there are"):
+    with pytest.raises(UsageError, match="makes other pictures larger"):
         make_batches([Generate(model=large, steps=2, guidance=1)], load)
 
 
@@ -92,3 +93,18 @@ def test_commands(sfumato, stages, tmp_path):
     assert (done.code, done.err.splitlines()) == (2, [f"error: {small} makes pictures of 16 pixels, not 40"])
     done = sfumato("generate", "a lion in hiding", "--model", small, "--steps", "1", "-o", tmp_path / "note")
     assert done.err.splitlines() == [f"note: model {small} has never seen 'in', 'hiding': it leaves that out"]
+
+
+def test_a_later_stage_says_all_of_how_it_is_made(sfumato, stages, tmp_path):
+    """So that other defaults make the same picture again."""
+    small, large = stages
+    later = ("--later-steps", "3", "--later-guidance", "1.5", "--noise-level", "0.2")
+    done = sfumato("generate", "a lion", "--model", small, "--larger", large, *later, "--steps", "2", "-o", tmp_path)
+    assert done.code == 0, done.err
+    (path,) = tmp_path.glob("*.png")
+    (stage,) = read_provenance(path)["job"]["larger"]
+    assert (stage["steps"], stage["guidance"], stage["noise_level"]) == (3, 1.5, 0.2)
+    assert stage["loop"]["sampler"] == "ddpm"
+    assert sfumato("rerun", path, "--verify").code == 0
+    done = sfumato("generate", "a lion", "--model", small, "--later-steps", "3", "-o", tmp_path / "none")
+    assert (done.code, "there are 0 later stages" in done.err) == (2, True)

@@ -117,8 +117,16 @@ def _common(job: AnyJob) -> list[str]:
         value = getattr(job, name)
         if name in _FLAGS and value != field.default:
             words += _option(name, value)
-    words += [word for name in job.larger for word in ("--larger", name)]
-    return words + [word for level in job.noise_levels for word in ("--noise-level", f"{level:g}")]
+    words += [word for stage in job.larger for word in ("--larger", stage.model)]
+    for option, name in (
+        ("--later-steps", "steps"),
+        ("--later-guidance", "guidance"),
+        ("--noise-level", "noise_level"),
+    ):
+        said = [getattr(stage, name) for stage in job.larger]
+        if None not in said:
+            words += [word for value in said for word in (option, f"{value:g}")]
+    return words
 
 
 def _option(name: str, value: Any) -> list[str]:

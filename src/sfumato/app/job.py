@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from jaxtyping import Float
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from torch import Tensor
 
 from sfumato.app.pictures import Picture
@@ -53,6 +53,35 @@ class Look:
     """Pictures (b, c, h, w) with values in [0, 1] as they are seen so."""
 
 
+class Stage(BaseModel):
+    """A later stage of a cascade. What is not said is as its model is made for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    steps: Count | None = None
+    guidance: Finite | None = None
+    noise_level: Finite | None = None
+    """The time that the smaller picture is noised to."""
+    loop: Loop | None = None
+
+    def resolved(self, model: Model) -> Stage:
+        """With everything said, so that a picture made so can be made again by whatever defaults."""
+        own: dict[str, Any] = {
+            "steps": model.defaults.steps,
+            "guidance": model.defaults.guidance,
+            "noise_level": None if model.low_res is None else model.low_res.t,
+            "loop": model.defaults.loop,
+        }
+        unsaid = {name: value for name, value in own.items() if getattr(self, name) is None}
+        return self.model_copy(update=unsaid)
+
+
+def _stage(value: Any) -> Any:
+    """A stage may be given as the name of its model."""
+    return {"model": value} if isinstance(value, str) else value
+
+
 class Job(BaseModel):
     """One picture to be sampled."""
 
@@ -82,16 +111,8 @@ class Job(BaseModel):
     last_step: bool = True
     """Whether a last step goes from t = 0 to x₀; the loop of the course stops at t = 0."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    larger: tuple[str, ...] = ()
-    """Models that make the picture larger, one after the other: the later stages of a cascade."""
-    noise_levels: tuple[Finite, ...] = ()
-    """The time in each later stage that the smaller picture is noised to; the model's own where none is given."""
-
-    @model_validator(mode="after")
-    def _no_level_without_stage(self) -> Job:
-        if len(self.noise_levels) > len(self.larger):
-            raise ValueError(f"{len(self.noise_levels)} noise levels for {len(self.larger)} later stages")
-        return self
+    larger: tuple[Annotated[Stage, BeforeValidator(_stage)], ...] = ()
+    """What makes the picture larger, one after the other: the later stages of a cascade."""
 
     @abstractmethod
     def tree(self) -> Node:
@@ -116,7 +137,7 @@ class Job(BaseModel):
         guide = self.guide(model)
         if guide is None and model.low_res is not None:
             raise UsageError(
-                f"model {model.name} makes pictures larger that there are; use it with upscale or --larger"
+                f"model {model.name} makes other pictures larger: use it by upscale, or by --larger after a first stage"
             )
         return Canvas(self._thresholded(model), self.seed, self.start(model), self.constraint(model), guide)
 
@@ -125,20 +146,25 @@ class Job(BaseModel):
         return self._with_stages(load(self.model, self.dtype), load)
 
     def _with_stages(self, first: Model, load: Loader) -> tuple[Model, ...]:
+        if self.variance == "learned" and self.sampler == "ddpm" and not first.learned_variance:
+            raise UsageError(f"model {first.name} has learned no variance; choose posterior or forward")
         models = [first]
-        for index, name in enumerate(self.larger):
-            model = load(name, self.dtype).after(models[-1])
+        for stage in self.larger:
+            model = load(stage.model, self.dtype).after(models[-1])
             if model.latent and self.pixels_only:
-                raise UsageError(f"{name} works in latents, where {self.title} would not stay what it is; leave it out")
-            models.append(model.guided_at(self.noise_levels[index]) if index < len(self.noise_levels) else model)
+                raise UsageError(
+                    f"{self.title}: it must stay in pixels to be read both ways, and {stage.model} works in latents; "
+                    f"end with {models[-1].name}"
+                )
+            models.append(model if stage.noise_level is None else model.guided_at(stage.noise_level))
         return tuple(models)
 
-    def stage(self, model: Model, below: Model) -> Job:
-        """The same job as the later stage of a cascade does it, in the way that its model is made for."""
-        del below
-        defaults = model.defaults
-        own = {"model": model.name, "steps": defaults.steps, "guidance": defaults.guidance}
-        return self.model_copy(update={**own, **asdict(defaults.loop), "larger": (), "noise_levels": ()})
+    def stage(self, index: int, models: Sequence[Model]) -> Job:
+        """The same job as the later stage `index` of a cascade does it, 1 the first, given the models of all stages."""
+        how = self.larger[index - 1].resolved(models[index])
+        assert how.loop is not None
+        own = {"model": how.model, "steps": how.steps, "guidance": how.guidance}
+        return self.model_copy(update={**own, **asdict(how.loop), "larger": ()})
 
     def canvas_above(self, model: Model, below: Float[Tensor, "c s s"]) -> Canvas:
         """What the loop of a later stage is given, after a finished picture, values in [0, 1], of the one before."""

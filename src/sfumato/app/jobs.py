@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from jaxtyping import Float
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from torch import Tensor
 
 from sfumato.app.job import Finite, Job, Loader, Look, guide_of, to_model
@@ -130,10 +131,10 @@ class Hybrid(FromPicture):
         """Low frequencies of one guided estimate, high ones of the other."""
         return hybrid(self.guided(self.far), self.guided(self.near), sigma=self.sigma)
 
-    def stage(self, model: Model, below: Model) -> Job:
+    def stage(self, index: int, models: Sequence[Model]) -> Job:
         """The frequencies part at the same place of the picture, so further apart in pixels."""
-        ratio = model.shape[-1] / below.shape[-1]
-        return super().stage(model, below).model_copy(update={"sigma": self.sigma * ratio})
+        ratio = models[index].shape[-1] / models[0].shape[-1]
+        return super().stage(index, models).model_copy(update={"sigma": self.sigma * ratio})
 
     def looks(self) -> tuple[Look, ...]:
         """From afar and from near."""
@@ -157,6 +158,12 @@ class Denoise(Job):
     method: Literal["noised", "blur", "one-step", "iterative"]
     sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     """Standard deviation in pixels of the blur."""
+
+    @model_validator(mode="after")
+    def _one_stage(self) -> Denoise:
+        if self.larger:
+            raise ValueError("denoise compares the ways of one model; leave --upscale and --larger out")
+        return self
 
     def tree(self) -> Node:
         """The estimate: guided under a prompt, unconditional without."""
@@ -244,9 +251,11 @@ def explain(error: ValidationError) -> str:
     """The first complaint of pydantic in one line."""
     first = error.errors()[0]
     kinds = {"generate", "edit", "inpaint", "anagram", "hybrid", "denoise", "upscale"}
-    where = ".".join(str(part) for part in first["loc"] if part not in kinds) or "the job"
+    where = ".".join(str(part) for part in first["loc"] if part not in kinds)
+    if not where and first["type"] != "value_error":  # a complaint of ours speaks for itself
+        where = "the job"
     message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     message = message if len(message) <= MOST_WORDS else f"{message[:MOST_WORDS]}…"
     given = first["input"]
     plain = isinstance(given, str | int | float) and not message.startswith("unknown")
-    return f"{where}: {message}{f' (given {short(given)})' if plain else ''}"
+    return f"{f'{where}: ' if where else ''}{message}{f' (given {short(given)})' if plain else ''}"

@@ -64,7 +64,7 @@ def parameters(job: AnyJob) -> str:
 def file_name(result: Result) -> str:
     """A name that says what the picture is, and differs for different jobs and weights."""
     slug = re.sub(r"[^a-z0-9]+", "-", result.job.title.lower()).strip("-")[:48].strip("-") or "picture"
-    weights = "".join(str(model.sha256) for model in result.models)
+    weights = "".join(f"{model.sha256}{model.text_sha256 or ''}" for model in result.models)
     digest = hashlib.sha256(f"{result.job.digest}{weights}".encode()).hexdigest()[:8]
     return f"{result.job.kind}-{slug}-seed{result.job.seed}-{digest}.png"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.app.job import Job, Loader
+from sfumato.app.job import Job, Loader, Stage
 from sfumato.app.jobs import AnyJob
 from sfumato.backends.model import Model
 from sfumato.core.cascade import LowResolution
@@ -84,9 +84,9 @@ def batches_above(results: Sequence[Result], load: Loader) -> list[Batch]:
     for result in results:
         models = result.job.models(load)
         if len(result.models) < len(models):
-            *below, model = models[: len(result.models) + 1]
-            stage = result.job.stage(model, below[-1])
-            tasks.append(Task(result.job, stage, (*below, model), stage.canvas_above(model, result.picture)))
+            index = len(result.models)
+            stage, model = result.job.stage(index, models), models[index]
+            tasks.append(Task(result.job, stage, models[: index + 1], stage.canvas_above(model, result.picture)))
     return _grouped(tasks)
 
 
@@ -94,8 +94,8 @@ def run(jobs: Sequence[AnyJob], load: Loader, on_step: Callable[[Batch, Step], N
     """Run jobs to their ends; results in the order of the jobs. `on_step` sees every step of every batch."""
     done: dict[int, Result] = {}
     batches = make_batches(jobs, load)
+    _prepare(jobs, load)
     while batches:
-        _prepare(batches)
         results = []
         for batch in batches:
             last: Step | None = None
@@ -142,25 +142,29 @@ def unknown_words(batches: Sequence[Batch]) -> list[str]:
 
 def total_steps(batches: Sequence[Batch], load: Loader) -> int:
     """Steps of all stages of the jobs of these first batches, for a progress bar."""
-    total = sum(len(batch.path) - 1 for batch in batches)
+    later: set[tuple[int, tuple[Stage, ...], int]] = set()
+    for k, batch in enumerate(batches):
+        for job in {task.job.larger: task.job for task in batch.tasks}.values():
+            models = job.models(load)
+            for index in range(1, len(models)):
+                stage = job.stage(index, models)
+                later.add((k, job.larger[:index], len(stage.loop.path(models[index].schedule, stage.steps)) - 1))
     # Jobs that share a batch now and their later models share the later ones.
-    later = {(k, task.job.larger[: n + 1]) for k, b in enumerate(batches) for task in b.tasks for n in _later(task.job)}
-    dtypes = {k: batch.tasks[0].job.dtype for k, batch in enumerate(batches)}
-    return total + sum(load(names[-1], dtypes[k]).defaults.steps for k, names in later)
+    return sum(len(batch.path) - 1 for batch in batches) + sum(steps for *_, steps in later)
 
 
-def _later(job: AnyJob) -> range:
-    return range(len(job.larger))
-
-
-def _prepare(batches: Sequence[Batch]) -> None:
-    """Tell each model all that it will be asked for."""
-    asked: dict[str, tuple[Model, dict[Condition, None]]] = {}
-    for batch in batches:
-        _, conditions = asked.setdefault(batch.tasks[0].stage.model, (batch.model, {}))
-        queries = (query for task in batch.tasks for query in task.canvas.estimate.queries())
-        conditions.update((query.condition, None) for query in queries)
+def _prepare(jobs: Sequence[AnyJob], load: Loader) -> None:
+    """Tell the models of all stages all that they will be asked for, so that none is refused when others have run."""
+    asked: dict[tuple[str, str], tuple[Model, dict[Condition, None]]] = {}
+    for job in jobs:
+        models = job.models(load)
+        stages = [job, *(job.stage(index, models) for index in range(1, len(models)))]
+        for stage, model in zip(stages, models, strict=True):
+            _, conditions = asked.setdefault((stage.model, stage.dtype), (model, {}))
+            conditions.update((query.condition, None) for query in stage.tree().queries())
     for model, conditions in asked.values():
+        for condition in conditions:
+            model.check(condition)
         model.prepare(conditions)
 
 

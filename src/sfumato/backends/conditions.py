@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.core.estimates import Condition
-from sfumato.errors import UsageError, one_of
+from sfumato.errors import UsageError, short
 
 
 @runtime_checkable
@@ -84,12 +84,12 @@ class ClassLabels:
     def check(self, condition: Condition, model: str) -> None:
         """It has no class for nothing, so that guidance needs a class to lead away from as well."""
         if condition is None:
-            known = f"{self.classes[0]} … {self.classes[-1]}"
+            known = _some(self.classes)
             raise UsageError(
-                f"model {model} always makes a class; name one of {known}, with --guidance 1 or --negative"
+                f'model {model} knows no "nothing": name a class, {known}, and for guidance another by --negative'
             )
         if condition not in self.classes:
-            raise one_of(f"class of {model}", condition, self.classes)
+            raise UsageError(f"unknown class {short(condition)} of {model}; choose one of {_some(self.classes)}")
 
     def prepare(self, conditions: Iterable[Condition]) -> None:
         """Nothing to do."""
@@ -142,8 +142,8 @@ class Prompts:
         for prompt, vectors in zip(new, self.reader.read(new), strict=True):
             if vectors.shape[-1] != self.width:
                 raise UsageError(
-                    f"the vectors of {prompt!r} have {vectors.shape[-1]} numbers and the model takes {self.width}: "
-                    "they were made by another text encoder"
+                    f"the vectors of prompts have {vectors.shape[-1]} numbers and the model takes {self.width}: "
+                    "they were made by another text encoder; make them anew with: sfumato embed"
                 )
             self._vectors[prompt] = vectors
 
@@ -153,3 +153,7 @@ class Prompts:
         for prompt in {condition or "" for condition in conditions}:
             self._vectors[prompt] = self._vectors[prompt].to(device, dtype)
         return {"encoder_hidden_states": torch.stack([self._vectors[condition or ""] for condition in conditions])}
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names) if len(names) <= 12 else f"{names[0]} … {names[-1]}"

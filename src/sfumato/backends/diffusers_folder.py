@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ def load_folder(folder: Path, name: str, where: Where) -> UNetDenoiser:
         kind = config.get("_class_name", "something else")
         raise UsageError(f"{folder} holds {kind}; what can be run is {' or '.join(NETWORKS)}")
     files = weight_files(home, where.dtype, where.advice)
-    encoder = None if where.embeddings else _text_encoder(where.text or folder, index, where)
+    stored = _stored(folder, name, config, index, where)
+    encoder = None if stored else _text_encoder(where.text or folder, index, where)
     text = encoder_bytes(encoder.encoder, encoder.files, where.dtype) if encoder else 0
     network_bytes = held_bytes(files, where.dtype)
     placement = place(where.memory, where.device, network_bytes, text)
@@ -83,15 +85,18 @@ def load_folder(folder: Path, name: str, where: Where) -> UNetDenoiser:
     loop = _loop(scheduler)
     decoder, latent = _decoder(folder, index, where), "vae" in index
     if latent and "low_res_scheduler" not in index:
-        raise UsageError(f"{folder} works in latents, not in pixels: views and filters would not mean what they say")
+        raise UsageError(f"{folder} works in latents; choose a model of pixels, such as deepfloyd")
     outputs = int(config["out_channels"])
     channels = outputs // 2 if loop.variance == "learned" else outputs
     size = config.get("sample_size") or 64
     height, width = (size, size) if isinstance(size, int) else size
     low_res, levelled = _low_res(folder, index, config, height, channels)
     if int(config["in_channels"]) != channels + (0 if low_res is None else 3 if latent else channels):
-        raise UsageError(f"{folder} takes {config['in_channels']} channels and makes {channels}: not a model of pixels")
-    reader: Reader | None = StoredPrompts(where.embeddings) if where.embeddings else encoder
+        raise UsageError(
+            f"{folder} takes {config['in_channels']} channels and makes {outputs}: no model of pixels, or one that has "
+            "learned a variance, of which a scheduler folder beside it would speak"
+        )
+    reader: Reader | None = stored or encoder
     conditions = _conditions(folder, config, reader, levelled)
     return UNetDenoiser(
         name,
@@ -112,6 +117,8 @@ def load_folder(folder: Path, name: str, where: Where) -> UNetDenoiser:
 
 
 def _need_diffusers() -> None:
+    # It warns of kernels that nothing here needs.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         import accelerate
         import diffusers
@@ -133,7 +140,7 @@ def _scheduler(config: dict[str, Any]) -> Any:
 
     kind = getattr(diffusers, str(config.get("_class_name")), None)
     if kind is None:
-        raise UsageError(f"its scheduler {config.get('_class_name')!r} is not one of diffusers {diffusers.__version__}")
+        raise UsageError(f"scheduler {config.get('_class_name')!r} is not one of diffusers {diffusers.__version__}")
     return kind.from_config(config)
 
 
@@ -193,12 +200,32 @@ def _low_res(
 
 def _conditions(folder: Path, config: dict[str, Any], reader: Reader | None, levelled: str) -> Conditions:
     if config["_class_name"] == "UNet2DConditionModel":
-        width = int(config.get("encoder_hid_dim") or config["cross_attention_dim"])
-        return Prompts(reader or NoReader(folder), width)
+        return Prompts(reader or NoReader(folder), _text_width(config))
     classes = config.get("num_class_embeds")
     if classes and levelled == "nothing":
         return ClassLabels(tuple(map(str, range(int(classes)))))
     return Nothing()
+
+
+def _text_width(config: dict[str, Any]) -> int:
+    return int(config.get("encoder_hid_dim") or config["cross_attention_dim"])
+
+
+def _stored(
+    folder: Path, name: str, config: dict[str, Any], index: dict[str, Any], where: Where
+) -> StoredPrompts | None:
+    """The prompts of `--embeddings`; none for a later stage that reads by a text encoder of another width, its own.
+
+    Raises UsageError when the file cannot be used, or the model reads no prompts.
+    """
+    if where.embeddings is None:
+        return None
+    if config["_class_name"] != "UNet2DConditionModel":
+        raise UsageError(f"model {name} reads no prompts; leave --embeddings out")
+    stored = StoredPrompts(where.embeddings)
+    width = next(iter(stored.vectors.values())).shape[-1]
+    own = "low_res_scheduler" in index and (folder / "text_encoder").is_dir()
+    return None if own and width != _text_width(config) else stored
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,17 @@ class StoredPrompts:
         try:
             found = _safetensors(self.path) if self.path.suffix == ".safetensors" else _dictionary(self.path)
         except OSError as error:
-            raise UsageError(f"cannot read {self.path}: {error.strerror or error}") from error
+            why = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or error
+            raise UsageError(f"cannot read {self.path}: {why}") from error
         out = {
             prompt: value.float().squeeze(0) if value.ndim == 3 else value.float() for prompt, value in found.items()
         }
         if not out or any(value.ndim != 2 for value in out.values()):
             raise UsageError(f"{self.path} holds no prompt embeddings; make some with: sfumato embed")
+        shapes = {tuple(value.shape) for value in out.values()}
+        if len(shapes) > 1:
+            told = " and ".join(f"{length} × {width}" for length, width in sorted(shapes)[:2])
+            raise UsageError(f"{self.path} has prompts of {told} numbers; all must have one shape")
         return out
 
     @cached_property
@@ -60,7 +65,13 @@ class StoredPrompts:
         """Those of the file. Raises UsageError for a prompt that it has not."""
         for prompt in prompts:
             if prompt not in self.vectors:
-                known = ", ".join(map(repr, list(self.vectors)[:5])) + (", …" if len(self.vectors) > 5 else "")
+                if not prompt:
+                    raise UsageError(
+                        f"{self.path} has no vectors of the empty prompt, which guidance leads away from; "
+                        "make them with: sfumato embed, or give --guidance 1"
+                    )
+                told = [repr(known) for known in self.vectors if known]
+                known = ", ".join(told[:5]) + (", …" if len(told) > 5 else "")
                 raise UsageError(f"{self.path} has no prompt {prompt!r}; it has {known}. Make it with: sfumato embed")
         return [self.vectors[prompt] for prompt in prompts]
 

@@ -121,6 +121,11 @@ class Model(ABC):
         """What a user should know of how it runs here."""
         return ()
 
+    @property
+    def learned_variance(self) -> bool:
+        """Whether it says how much noise a step adds."""
+        return self.defaults.loop.variance == "learned"
+
     def row_limit(self) -> int:
         """Rows of one forward, at most."""
         # On a CPU more rows gain nothing and cost memory.
@@ -151,6 +156,10 @@ class Model(ABC):
 
     def after(self, below: Model) -> Model:
         """This model as the next stage after the model `below`. Raises UsageError as `taking` does."""
+        if self.low_res is not None and self.picture_shape[0] != below.picture_shape[0]:
+            kinds = ["colour" if model.picture_shape[0] == 3 else "grey" for model in (self, below)]
+            told = f"makes {kinds[0]} pictures larger, and {below.name} makes {kinds[1]} ones"
+            raise UsageError(f"model {self.name} {told}")
         return self.taking(below.picture_shape[-1])
 
     def guided_at(self, t: float) -> Model:

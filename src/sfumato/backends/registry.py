@@ -71,7 +71,7 @@ def load(
         place = Where(where, torch.float16 if half else precision, memory, embeddings)
         return _from_hub(hub, place) if hub else load_folder(path, name, place)
     if embeddings is not None:
-        raise UsageError(f"model {name} has its own text encoder, or none; --embeddings is for models of diffusers")
+        raise UsageError(f"model {name} reads no prompts with a pretrained text encoder; leave --embeddings out")
     if known is not None:
         return replace(load_network(known.path, name, where, precision), defaults=known.defaults)
     if folder:
@@ -113,6 +113,8 @@ def _weights_of_run(run: Path) -> Path:
         return final
     epochs = sorted((run / "epochs").glob("epoch-*.safetensors"))
     if not epochs:
+        if not (run / "recipe.json").exists():
+            raise UsageError(f"{run} is no model: neither a run of sfumato train nor a folder of diffusers")
         raise UsageError(f"{run} has no weights yet: no model.safetensors and no finished epoch")
     return epochs[-1]
 
@@ -124,7 +126,7 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device {name!r} is not there ({str(error).splitlines()[0]}); try cpu") from error
+        raise UsageError(f"device {short(name)} is not there; try cpu") from error
     return device
 
 

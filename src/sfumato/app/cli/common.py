@@ -18,7 +18,7 @@ import typer
 from sfumato.errors import UsageError
 
 if TYPE_CHECKING:
-    from sfumato.app.job import Loader
+    from sfumato.app.job import Loader, Stage
     from sfumato.app.jobs import AnyJob
     from sfumato.backends.model import Model
     from sfumato.core.loops import Loop
@@ -32,7 +32,7 @@ Embeddings = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Say what was made as JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the first picture; the next one has the next.")]
-Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Levels of the strided schedule.")]
+Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Levels that are visited.")]
 Guidance = Annotated[float | None, typer.Option("--guidance", help="Guidance γ; 1 is none.")]
 
 
@@ -107,11 +107,17 @@ class Sampling(Output):
     ] = None
     upscale: Annotated[
         int | None,
-        typer.Option("--upscale", min=1, help="Make the picture larger, to so many pixels, by the model's own."),
+        typer.Option("--upscale", min=1, help="Make it so many pixels large, by the model's own later stages."),
     ] = None
     noise_level: Annotated[
         list[float] | None,
         typer.Option("--noise-level", help="Time that a later stage's smaller picture is noised to; one a stage."),
+    ] = None
+    later_steps: Annotated[
+        list[int] | None, typer.Option("--later-steps", min=1, help="Levels that a later stage visits; one a stage.")
+    ] = None
+    later_guidance: Annotated[
+        list[float] | None, typer.Option("--later-guidance", help="Guidance of a later stage; one a stage.")
     ] = None
     dtype: Dtype = "auto"
 
@@ -139,7 +145,7 @@ class Sampling(Output):
         }
         said = {name: getattr(self, name) for name in Job.model_fields if hasattr(self, name)}
         given |= {name: value for name, value in said.items() if value is not None}
-        given |= {"larger": self._later_stages(), "noise_levels": self.noise_level or ()}
+        given["larger"] = self._later_stages()
         given["dtype"] = dtype_name(self.loaded.dtype)
         return [
             parse_job({"kind": kind, **given, "seed": self.seed + k, **variant})
@@ -153,23 +159,53 @@ class Sampling(Output):
         except ValueError as error:
             raise UsageError(str(error)) from error
 
-    def _later_stages(self) -> tuple[str, ...]:
-        """The models that make the pictures larger."""
+    def _later_stages(self) -> list[Stage]:
+        """What makes the pictures larger, with everything said."""
+        from sfumato.app.job import Stage
+
+        stages: list[Stage] = []
+        model = self.loaded
+        for index, name in enumerate(self._later_names()):
+            model = self.load(name, self.dtype).after(model)
+            said = {
+                "steps": _entry(self.later_steps, index),
+                "guidance": _entry(self.later_guidance, index),
+                "noise_level": _entry(self.noise_level, index),
+            }
+            stages.append(Stage(model=name, **said).resolved(model))
+        for option, given in (
+            ("--later-steps", self.later_steps),
+            ("--later-guidance", self.later_guidance),
+            ("--noise-level", self.noise_level),
+        ):
+            if len(given or ()) > len(stages):
+                raise UsageError(
+                    f"{option} is given {len(given or ())} times, and there are {len(stages)} later stages; "
+                    "name them with --upscale or --larger"
+                )
+        return stages
+
+    def _later_names(self) -> Sequence[str]:
         if self.upscale is None:
-            return tuple(self.larger or ())
+            return self.larger or ()
         if self.larger:
             raise UsageError("--upscale takes the model's own later stages and --larger names others; give one of them")
         names: list[str] = []
         model = self.loaded
-        while model.shape[-1] < self.upscale and model.defaults.larger is not None:
+        sizes = [model.picture_shape[-1]]
+        while sizes[-1] < self.upscale and model.defaults.larger is not None:
             names.append(model.defaults.larger)
-            model = self.load(names[-1], self.dtype)
-        if model.shape[-1] != self.upscale:
-            sizes = [self.loaded.shape[-1], *(self.load(name, self.dtype).shape[-1] for name in names)]
+            model = self.load(names[-1], self.dtype).after(model)
+            sizes.append(model.picture_shape[-1])
+        if sizes[-1] != self.upscale:
             raise UsageError(
                 f"{self.model} makes pictures of {' or '.join(map(str, sizes))} pixels, not {self.upscale}"
             )
-        return tuple(names)
+        return names
+
+
+def _entry(values: Sequence[Any] | None, index: int) -> Any:
+    return values[index] if values and index < len(values) else None
 
 
 def expand(command: Callable[..., None]) -> Callable[..., None]:

@@ -36,7 +36,7 @@ def embed(
     from sfumato.backends.unet import UNetDenoiser
 
     if out.suffix != ".safetensors":
-        raise UsageError(f"{out} is no .safetensors file; give one with --out")
+        raise UsageError(f"prompts as vectors go into a .safetensors file, not {out}")
     c.check_folder(out.absolute().parent)
     loaded = load(model, device, dtype, memory=memory)
     if not isinstance(loaded, UNetDenoiser) or not isinstance(loaded.conditions, Prompts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +21,7 @@ COURSE_STEPS = 34
 
 Image = Annotated[Path, typer.Argument(help="A PNG, JPEG, WebP or GIF file.")]
 Invert = Annotated[bool, typer.Option("--invert", help="Take the negative: for dark drawings on light paper.")]
-Prompt = Annotated[str | None, typer.Option("--prompt", help="A class of the model, such as 3; nothing without.")]
+Prompt = Annotated[str | None, typer.Option("--prompt", help="A prompt, or a class such as 3; nothing without.")]
 
 
 Photo = Annotated[Path | None, typer.Option("--image", help="A picture to begin from (--start) or to keep (--mask).")]
@@ -37,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
-    prompts: Annotated[list[str] | None, typer.Argument(help="Classes, such as 3 8; anything without.")] = None,
+    prompts: Annotated[list[str] | None, typer.Argument(help="Prompts, or classes such as 3.")] = None,
     *,
     options: Searching,
 ) -> None:
@@ -64,7 +65,9 @@ def edit(
 
 def denoise(
     image: Image,
-    t: Annotated[str, typer.Option("--t", help="Times to noise the picture to.")] = "75,150,225",
+    t: Annotated[
+        str | None, typer.Option("--t", help="Times to noise the picture to; quarters of the schedule without.")
+    ] = None,
     prompt: Prompt = None,
     sigma: Annotated[float, typer.Option("--sigma", help="Of the Gaussian blur, in pixels.")] = 1.0,
     invert: Invert = False,
@@ -73,13 +76,18 @@ def denoise(
 ) -> None:
     """Noise a picture, and clean it by blur, in one step and iteratively, side by side."""
     from sfumato.app.pictures import read_picture
+    from sfumato.core.schedules import Discrete
 
     picture = read_picture(image, options.loaded.shape, invert=invert)
     methods = ["noised", "blur", "one-step"]
     if options.loaded.most_steps > 1:  # a one-step denoiser has nothing to iterate on
         methods.append("iterative")
     shared = {"image": picture, "prompt": prompt, "sigma": sigma}
-    variants = [{**shared, "t": time, "method": method} for time in _numbers(t, "--t", float) for method in methods]
+    schedule = options.loaded.schedule
+    whole = len(schedule) if isinstance(schedule, Discrete) else 1
+    quarters = [whole * k / 4 for k in (1, 2, 3)]  # 250, 500, 750 of the course's 1000
+    times = quarters if t is None else _numbers(t, "--t", float)
+    variants = [{**shared, "t": time, "method": method} for time in times for method in methods]
     make_pictures(
         options.jobs("denoise", variants, COURSE_STEPS), options, len(methods) if options.count == 1 else None
     )
@@ -156,13 +164,10 @@ def upscale(image: Image, prompt: Prompt = None, *, options: Sampling) -> None:
     if model.low_res is None:
         raise UsageError(f"model {model.name} makes no picture larger")
     size = model.small_size(min(read_image(image).size))
-    levels = options.noise_level or []
-    variant = {
-        "image": read_picture(image, (model.picture_shape[0], size, size)),
-        "prompt": prompt,
-        "noise_level": next(iter(levels), None),
-        "noise_levels": levels[1:],
-    }
+    levels = options.noise_level or [model.low_res.t]
+    options = dataclasses.replace(options, noise_level=levels[1:])
+    small = read_picture(image, (model.picture_shape[0], size, size))
+    variant = {"image": small, "prompt": prompt, "noise_level": levels[0]}
     make_pictures(options.jobs("upscale", [variant]), options)
 
 

@@ -60,7 +60,8 @@ def test_a_job_goes_through_all_its_stages_and_alone_as_in_company(stages):
 
 def test_the_bands_of_a_hybrid_part_at_the_same_place_of_the_larger_picture(stages):
     job = Hybrid(far="a lion", near="a rocket", sigma=1.0, steps=3, guidance=2.0, larger=(stages[1],))
-    assert job.stage(1, (load(stages[0]), load(stages[1]))).sigma == 2.0
+    stage = job.stage(1, (load(stages[0]), load(stages[1])))
+    assert [each.enlarged(2) for each in job.filters] == list(stage.filters)
 
 
 def test_stages_that_do_not_fit_are_refused_before_anything_runs(stages):

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from sfumato.backends.oracle import GaussianMixture
-from sfumato.core.constraints import Inpaint
 from sfumato.core.cascade import Guide, LowResolution
+from sfumato.core.constraints import Inpaint
 from sfumato.core.estimates import Clipped, Estimate, Guided, Predict, anagram, guided
 from sfumato.core.levels import CLEAN, Level, diffuse
 from sfumato.core.loop import Canvas, FromImage, sample, steps

@@ -13,6 +13,7 @@ from torch import Tensor
 from sfumato.backends.model import Model
 from sfumato.core.constraints import Inpaint
 from sfumato.core.estimates import Node
+from sfumato.core.fit import check_fit
 from sfumato.core.loop import Canvas, FromImage, Step
 from sfumato.core.loop import steps as walk
 from sfumato.core.loops import Loop
@@ -46,6 +47,7 @@ def trace(
     for query in estimate.queries():
         model.check(query.condition)
     try:
+        check_fit(estimate, model.shape, model.shape)
         how = model.defaults.loop.named(loop) if isinstance(loop, str) else loop
         how = replace(how, sampler=sampler) if isinstance(sampler, str) else how
         path = how.path(model.schedule, model.defaults.steps if steps is None else steps)

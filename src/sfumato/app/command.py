@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sfumato.app.job import Job
-from sfumato.app.jobs import Anagram, AnyJob, Denoise, Edit, Generate, Hybrid, Inpaint, Upscale
+from sfumato.app.jobs import Anagram, AnyJob, Denoise, Edit, Generate, Hybrid, Inpaint, Panorama, Regions, Upscale
 from sfumato.app.origin import FromPicture
 from sfumato.backends.registry import bundled_models
 from sfumato.core.loops import Loop
@@ -70,7 +70,7 @@ def train_command(recipe: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _what(first: AnyJob, jobs: Sequence[AnyJob], image: str | None) -> list[str]:
+def _what(first: AnyJob, jobs: Sequence[AnyJob], image: str | None) -> list[str]:  # noqa: PLR0911
     """The arguments and options that say what is made."""
     match first:
         case Generate():
@@ -84,9 +84,25 @@ def _what(first: AnyJob, jobs: Sequence[AnyJob], image: str | None) -> list[str]
             return [image or first.image.name, *_prompt(first.prompt)]
         case Anagram():
             views = [word for reading in first.readings for word in ("--view", reading.view)]
+            for option, name, usual in (("--weight", "weight", 1.0), ("--view-guidance", "guidance", None)):
+                given = [getattr(reading, name) for reading in first.readings]
+                if any(value != usual for value in given):
+                    own = (first.guidance if value is None else value for value in given)
+                    views += [word for value in own for word in (option, _ends(value))]
             return [*(reading.prompt for reading in first.readings), *views]
         case Hybrid():
-            return [first.far, first.near, "--sigma", f"{first.sigma:g}"]
+            reference = [] if first.reference is None else ["--reference", first.reference.name]
+            return [*first.parts, "--kind", first.factors, *reference]
+        case Regions():
+            masks = [word for region in first.regions for word in ("--mask", region.mask.name)]
+            return [*(region.prompt for region in first.regions), *([first.rest] if first.rest else []), *masks]
+        case Panorama():
+            size = f"{first.width}x{first.height}"
+            return [*([first.prompt] if first.prompt else []), "--size", size, "--overlap", f"{first.overlap:g}"]
+
+
+def _ends(value: float | tuple[float, float]) -> str:
+    return "..".join(f"{end:g}" for end in value) if isinstance(value, tuple) else f"{value:g}"
 
 
 def _origin(first: FromPicture, jobs: Sequence[AnyJob], image: str | None, mask: str | None) -> list[str]:

@@ -16,8 +16,9 @@ from torch import Tensor
 from sfumato.app.pictures import Picture
 from sfumato.backends.model import Model
 from sfumato.core.cascade import Guide
-from sfumato.core.constraints import Inpaint as InpaintConstraint
+from sfumato.core.constraints import Constraint
 from sfumato.core.estimates import Node, guided
+from sfumato.core.fit import check_fit
 from sfumato.core.loop import Canvas, FromImage
 from sfumato.core.loops import Loop, Threshold
 from sfumato.core.pixels import from_unit
@@ -171,7 +172,11 @@ class Job(BaseModel):
         return Canvas(self._thresholded(model), self.seed, guide=guide_of(below, model))
 
     def _thresholded(self, model: Model) -> Node:
-        tree = self.tree()
+        try:
+            tree = self.tree()
+            check_fit(tree, model.shape, model.shape)
+        except ValueError as error:
+            raise UsageError(f"model {model.name}: {error}") from error
         for query in tree.queries():
             model.check(query.condition)
         return self.loop.thresholded(tree, model.pixel_range)
@@ -186,7 +191,7 @@ class Job(BaseModel):
         del model
         return None
 
-    def constraint(self, model: Model) -> InpaintConstraint | None:
+    def constraint(self, model: Model) -> Constraint | None:
         """What holds after each step."""
         del model
         return None

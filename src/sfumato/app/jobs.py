@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from jaxtyping import Float
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from torch import Tensor
 
-from sfumato.app.job import Finite, Job, Loader, Look, guide_of, to_model
+from sfumato.app.illusions import Anagram, Hybrid, Panorama, Reading, Region, Regions
+from sfumato.app.job import Finite, Job, Loader, guide_of, to_model
 from sfumato.app.origin import FromPicture
 from sfumato.app.pictures import Picture
 from sfumato.backends.model import Model
 from sfumato.core.cascade import Guide
-from sfumato.core.estimates import Node, Predict, anagram, hybrid
+from sfumato.core.estimates import Node, Predict
 from sfumato.core.filters import LowPass
 from sfumato.core.levels import CLEAN, Level
 from sfumato.core.loop import FromImage
 from sfumato.core.schedules import Path
-from sfumato.core.views import parse_view
 from sfumato.errors import UsageError, short
 
-
-def _view(text: str) -> str:
-    return str(parse_view(text))
-
-
-ViewText = Annotated[str, AfterValidator(_view)]
+__all__ = [
+    "Anagram",
+    "AnyJob",
+    "Denoise",
+    "Edit",
+    "Generate",
+    "Hybrid",
+    "Inpaint",
+    "Panorama",
+    "Reading",
+    "Region",
+    "Regions",
+    "Upscale",
+    "explain",
+    "parse_job",
+]
 
 
 class Generate(Job):
@@ -82,70 +90,6 @@ class Inpaint(FromPicture):
     def title(self) -> str:
         """What is inpainted with what."""
         return f"{self.image.title} with {self.prompt or 'anything'}"
-
-
-class Reading(BaseModel):
-    """What an anagram shows through a view."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    prompt: str
-    view: ViewText = "identity"
-
-
-class Anagram(FromPicture):
-    """One picture with several readings, each through its own view."""
-
-    kind: Literal["anagram"] = "anagram"
-    pixels_only: ClassVar[bool] = True
-    readings: Annotated[tuple[Reading, ...], Field(min_length=1)]
-
-    def tree(self) -> Node:
-        """The mean of the guided estimates through their views."""
-        nodes = [self.guided(reading.prompt) for reading in self.readings]
-        return anagram(nodes, [parse_view(reading.view) for reading in self.readings])
-
-    def looks(self) -> tuple[Look, ...]:
-        """Through every view."""
-        from sfumato.evaluation.illusions import seen
-
-        return tuple(Look(r.prompt, r.view, partial(seen, view=parse_view(r.view))) for r in self.readings)
-
-    @property
-    def title(self) -> str:
-        """Every prompt with its view."""
-        return ", ".join(f"{reading.prompt} ({reading.view})" for reading in self.readings) + self.origin_title
-
-
-class Hybrid(FromPicture):
-    """One picture that is one thing from far away and another from near."""
-
-    kind: Literal["hybrid"] = "hybrid"
-    pixels_only: ClassVar[bool] = True
-    far: str
-    near: str
-    sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    """Standard deviation in pixels of the Gaussian that parts the two."""
-
-    def tree(self) -> Node:
-        """Low frequencies of one guided estimate, high ones of the other."""
-        return hybrid(self.guided(self.far), self.guided(self.near), sigma=self.sigma)
-
-    def stage(self, index: int, models: Sequence[Model]) -> Job:
-        """The frequencies part at the same place of the picture, so further apart in pixels."""
-        ratio = models[index].shape[-1] / models[0].shape[-1]
-        return super().stage(index, models).model_copy(update={"sigma": self.sigma * ratio})
-
-    def looks(self) -> tuple[Look, ...]:
-        """From afar and from near."""
-        from sfumato.evaluation.illusions import from_afar
-
-        return Look(self.far, "from afar", partial(from_afar, sigma=self.sigma)), Look(self.near, "near", lambda x: x)
-
-    @property
-    def title(self) -> str:
-        """Both prompts."""
-        return f"{self.far} from afar, {self.near} from near{self.origin_title}"
 
 
 class Denoise(Job):
@@ -231,7 +175,9 @@ class Upscale(Job):
         return f"{self.image.title} larger" + (f" as {self.prompt}" if self.prompt else "")
 
 
-AnyJob = Annotated[Generate | Edit | Inpaint | Anagram | Hybrid | Denoise | Upscale, Field(discriminator="kind")]
+AnyJob = Annotated[
+    Generate | Edit | Inpaint | Anagram | Hybrid | Regions | Panorama | Denoise | Upscale, Field(discriminator="kind")
+]
 _ADAPTER: TypeAdapter[AnyJob] = TypeAdapter(AnyJob)
 
 
@@ -250,7 +196,7 @@ MOST_WORDS = 300
 def explain(error: ValidationError) -> str:
     """The first complaint of pydantic in one line."""
     first = error.errors()[0]
-    kinds = {"generate", "edit", "inpaint", "anagram", "hybrid", "denoise", "upscale"}
+    kinds = {"generate", "edit", "inpaint", "anagram", "hybrid", "regions", "panorama", "denoise", "upscale"}
     where = ".".join(str(part) for part in first["loc"] if part not in kinds)
     if not where and first["type"] != "value_error":  # a complaint of ours speaks for itself
         where = "the job"

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from sfumato.app.job import Count, Job, to_model
 from sfumato.app.pictures import Picture
 from sfumato.backends.model import Model
+from sfumato.core.constraints import Constraint
 from sfumato.core.constraints import Inpaint as InpaintConstraint
 from sfumato.core.levels import Level
 from sfumato.core.loop import FromImage
@@ -66,7 +67,7 @@ class FromPicture(Job):
         level = self.begin_level(model)
         return None if level is None or self.image is None else FromImage(to_model(self.image, model), level)
 
-    def constraint(self, model: Model) -> InpaintConstraint | None:
+    def constraint(self, model: Model) -> Constraint | None:
         """The kept area."""
         if self.mask is None or self.image is None:
             return None

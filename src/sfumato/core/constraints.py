@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfumato.core.filters import Filter
 from sfumato.core.levels import Level, diffuse
 
 
@@ -39,3 +40,22 @@ class Inpaint:
         # Selected, not multiplied, where the mask is hard: 0·x + 1·kept is not kept when x is not finite.
         blend = self.mask * x + (1 - self.mask) * kept
         return torch.where(self.mask == 0, kept, torch.where(self.mask == 1, x, blend))
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """x ← x − F x + F forward(reference, t): one component is the reference's, the others are made to go with it.
+
+    (Geng et al. 2024, "Factorized diffusion", on inverse problems.) With a low pass the picture looks like the
+    reference from afar, with `Grey` it colours it. At a clean level the component is the reference's own.
+    """
+
+    filter: Filter
+    """F: one of filters that sum to the identity."""
+    reference: Float[Tensor, "c h w"]
+
+    def apply(self, x: Float[Tensor, "c h w"], level: Level, draw: Callable[[], Tensor]) -> Float[Tensor, "c h w"]:
+        """The canvas with the component exchanged for that of the reference, noised to the level."""
+        known = self.reference if level.sigma == 0 else diffuse(self.reference, level, draw())
+        components = self.filter(torch.stack([x, known]))
+        return x - components[0] + components[1]

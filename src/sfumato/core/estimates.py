@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.core.filters import Filter, HighPass, LowPass
+from sfumato.core.filters import Filter, HighPass, LowPass, sum_to_identity
 from sfumato.core.levels import Level, eps_from_x0, x0_from_eps
+from sfumato.core.ramps import Weight, weight_at
 from sfumato.core.schedules import Schedule
 from sfumato.core.views import IDENTITY, Chain, View, chain
 
@@ -34,6 +35,8 @@ class Estimate:
 
     eps: Float[Tensor, "b c h w"]
     variance: Float[Tensor, "b c h w"] | None = None
+    x0: Float[Tensor, "b c h w"] | None = None
+    """x̂₀, where it is known better than ε says: next to pure noise ε does not say it to the precision of float32."""
 
 
 @runtime_checkable
@@ -94,6 +97,10 @@ class Node(ABC):
     def combine(self, x: Float[Tensor, "b c h w"], level: Level, answers: Answers) -> Estimate:
         """The estimate for canvases x, from the answers to its questions."""
 
+    def share(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """How much its variance counts in a sum, pixel by pixel: all the same, unless it is about a region."""
+        return torch.ones_like(x)
+
 
 @dataclass(frozen=True)
 class Predict(Node):
@@ -117,7 +124,7 @@ class Guided(Node):
 
     conditional: Node
     unconditional: Node
-    scale: float
+    scale: Weight
 
     def queries(self) -> tuple[Query, ...]:
         """Those of both branches."""
@@ -127,14 +134,17 @@ class Guided(Node):
         """ε_u + γ(ε_c − ε_u)."""
         c = self.conditional.combine(x, level, answers)
         u = self.unconditional.combine(x, level, answers)
-        return Estimate(u.eps + self.scale * (c.eps - u.eps), c.variance)
+        return Estimate(u.eps + weight_at(self.scale, level) * (c.eps - u.eps), c.variance)
 
 
 @dataclass(frozen=True)
 class Sum(Node):
-    """Σ wᵢ εᵢ: means, compositions of prompts, negation. Variances are averaged with the weights' magnitudes."""
+    """Σ wᵢ εᵢ: means, compositions of prompts, negation. Variances are averaged by the weights' magnitudes.
 
-    terms: tuple[tuple[float, Node], ...]
+    A term about a region counts in its region (`Node.share`).
+    """
+
+    terms: tuple[tuple[Weight, Node], ...]
 
     def queries(self) -> tuple[Query, ...]:
         """Those of all terms."""
@@ -142,13 +152,13 @@ class Sum(Node):
 
     def combine(self, x: Float[Tensor, "b c h w"], level: Level, answers: Answers) -> Estimate:
         """The weighted sum."""
-        parts = [(weight, node.combine(x, level, answers)) for weight, node in self.terms]
-        eps = torch.stack([weight * part.eps for weight, part in parts]).sum(0)
-        known = [(abs(weight), part.variance) for weight, part in parts if part.variance is not None]
-        total = sum(weight for weight, _ in known)
-        if not known or total == 0:
+        parts = [(weight_at(weight, level), node, node.combine(x, level, answers)) for weight, node in self.terms]
+        eps = torch.stack([weight * part.eps for weight, _, part in parts]).sum(0)
+        known = [(abs(weight) * node.share(x), p.variance) for weight, node, p in parts if p.variance is not None]
+        total = sum((share for share, _ in known), torch.zeros_like(x))
+        if not total.all():  # none is known, or all weights are 0
             return Estimate(eps)
-        return Estimate(eps, torch.stack([weight / total * variance for weight, variance in known]).sum(0))
+        return Estimate(eps, torch.stack([share / total * variance for share, variance in known]).sum(0))
 
 
 @dataclass(frozen=True)
@@ -169,6 +179,10 @@ class Viewed(Node):
         variance = None if inner.variance is None else self.view.inverse_magnitude(inner.variance)
         return Estimate(self.view.inverse(inner.eps), variance)
 
+    def share(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """That of the node, brought back."""
+        return self.view.inverse_magnitude(self.node.share(self.view(x)))
+
 
 @dataclass(frozen=True)
 class Filtered(Node):
@@ -185,6 +199,10 @@ class Filtered(Node):
         """The filtered estimate; a variance is left as it is."""
         inner = self.node.combine(x, level, answers)
         return Estimate(self.filter(inner.eps), inner.variance)
+
+    def share(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """That of the filter."""
+        return self.filter.share(x)
 
 
 @dataclass(frozen=True)
@@ -203,7 +221,7 @@ class Thresholded(Node):
         """The noise that the thresholded x̂₀ implies."""
         inner = self.node.combine(x, level, answers)
         x0 = self.threshold(x0_from_eps(x, inner.eps, level))
-        return Estimate(eps_from_x0(x, x0, level), inner.variance)
+        return Estimate(eps_from_x0(x, x0, level), inner.variance, x0)
 
     @abstractmethod
     def threshold(self, x0: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
@@ -242,10 +260,11 @@ def _unique(*nodes: Node) -> tuple[Query, ...]:
     return tuple(dict.fromkeys(query for node in nodes for query in node.queries()))
 
 
-def guided(prompt: Condition, *, scale: float, negative: Condition = None) -> Node:
+def guided(prompt: Condition, *, scale: Weight, negative: Condition = None) -> Node:
     """The estimate for a prompt under guidance `scale` (γ), away from `negative`.
 
-    γ = 1 is the conditional estimate and asks nothing else; γ = 0 the unconditional (or negative) one.
+    γ = 1 is the conditional estimate and asks nothing else; γ = 0 the unconditional (or negative) one. A ramp guides
+    by another γ at every level.
     """
     if scale == 1 or prompt == negative:
         return Predict(prompt)
@@ -265,9 +284,21 @@ def anagram(nodes: Sequence[Node], views: Sequence[View]) -> Node:
     return Sum(tuple((weight, Viewed(view, node)) for node, view in zip(nodes, views, strict=True)))
 
 
+def factorized(nodes: Sequence[Node], filters: Sequence[Filter]) -> Node:
+    """Σ Lᵢ εᵢ: an estimate for each component of a picture (Geng et al. 2024, "Factorized diffusion", section 3.2).
+
+    Raises ValueError when there is not one filter for each estimate, or the filters do not sum to the identity.
+    """
+    if len(nodes) != len(filters) or not nodes:
+        raise ValueError(f"a factorized estimate wants one filter for each prompt, not {len(filters)} for {len(nodes)}")
+    if not sum_to_identity(filters):
+        raise ValueError("the filters do not sum to the identity, so their components do not make a picture")
+    return Sum(tuple((1.0, Filtered(each, node)) for node, each in zip(nodes, filters, strict=True)))
+
+
 def hybrid(far: Node, near: Node, *, sigma: float, kernel: int | None = None) -> Node:
     """Low frequencies of one estimate, high ones of another (Geng et al. 2024, "Factorized diffusion", section 3.2).
 
     `sigma` in pixels is the Gaussian's that parts them.
     """
-    return Sum(((1.0, Filtered(LowPass(sigma, kernel), far)), (1.0, Filtered(HighPass(sigma, kernel), near))))
+    return factorized((far, near), (LowPass(sigma, kernel), HighPass(sigma, kernel)))

@@ -43,6 +43,8 @@ class Canvas:
     constraint: Constraint | None = None
     guide: Guide | None = None
     """What a cascade's model sees beside the canvas; its noise is drawn after that of the start."""
+    shape: tuple[int, int, int] | None = None
+    """Channels, height and width; None is the model's own. The canvases of a run share one."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,15 @@ def steps(
     """Walk the canvases along the path, from the first level that one of them starts at, yielding every step.
 
     A path of one level is the start alone. At most `row_limit` rows go through the model at once. Raises ValueError
-    for an empty path, no canvas, a start that the path does not visit, or guides that only some canvases have.
+    for an empty path, no canvas, a start that the path does not visit, guides that only some canvases have
+    or that are for another shape than the model's, or canvases of different shapes.
     """
     _check(canvases, path)
+    shape = _shape(canvases, denoiser)
     path = path[min(path.index(_start_level(canvas, path)) for canvas in canvases) :]
     sampler = sampler or DDPM()
-    noise = ImageNoise([canvas.seed for canvas in canvases], denoiser.shape, denoiser.device)
-    x = torch.stack([_begin(canvas, denoiser) for canvas in canvases])
+    noise = ImageNoise([canvas.seed for canvas in canvases], shape, denoiser.device)
+    x = torch.stack([_begin(canvas, shape, denoiser.device) for canvas in canvases])
     total = len(path) - 1
     rows: list[int] = []
     plan = Plan([])
@@ -148,12 +152,22 @@ def _check(canvases: Sequence[Canvas], path: Path) -> None:
             raise ValueError(f"the path does not visit {canvas.start.level}, where a canvas starts")
     if len({canvas.guide is None for canvas in canvases}) > 1:
         raise ValueError("some canvases have a guide and some have none")
+    if any(canvas.guide is not None and canvas.shape is not None for canvas in canvases):
+        raise ValueError("a guide is for canvases of the model's own shape")
 
 
-def _begin(canvas: Canvas, denoiser: Denoiser) -> Float[Tensor, "c h w"]:
-    if canvas.start is not None:
-        return canvas.start.image.to(denoiser.device)
-    return torch.zeros(denoiser.shape, device=denoiser.device)
+def _shape(canvases: Sequence[Canvas], denoiser: Denoiser) -> tuple[int, int, int]:
+    """What the canvases and the pictures that they start from share. Raises ValueError when they do not."""
+    shapes: set[tuple[int, ...]] = {canvas.shape or denoiser.shape for canvas in canvases}
+    shapes |= {tuple(canvas.start.image.shape) for canvas in canvases if canvas.start is not None}
+    if len(shapes) > 1:
+        raise ValueError(f"the canvases of a run share one shape; these have {', '.join(map(str, sorted(shapes)))}")
+    ((channels, height, width),) = shapes
+    return channels, height, width
+
+
+def _begin(canvas: Canvas, shape: tuple[int, int, int], device: torch.device) -> Float[Tensor, "c h w"]:
+    return torch.zeros(shape, device=device) if canvas.start is None else canvas.start.image.to(device)
 
 
 def _start_level(canvas: Canvas, path: Path) -> Level:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.core.estimates import Condition, Denoiser, Estimate, Node, Query
-from sfumato.core.levels import Level
+from sfumato.core.levels import Level, x0_from_eps
 
 
 class Plan:
@@ -47,7 +47,7 @@ class Plan:
         conditions = [q.condition for _, rows, queries in self._groups for q in queries for _ in rows]
         answers = _forward(denoiser, torch.cat(views), conditions, level, row_limit)
 
-        eps, variance = torch.empty_like(x), None
+        eps, variance, x0 = torch.empty_like(x), None, None
         start = 0
         for tree, rows, queries in self._groups:
             answered: dict[Query, Estimate] = {}
@@ -59,7 +59,12 @@ class Plan:
             if combined.variance is not None:
                 variance = torch.zeros_like(x) if variance is None else variance
                 variance[rows] = combined.variance
-        return Estimate(eps, variance)
+            if combined.x0 is not None:
+                x0 = x0_from_eps(x, eps, level) if x0 is None else x0
+                x0[rows] = combined.x0
+            elif x0 is not None:
+                x0[rows] = x0_from_eps(x[rows], combined.eps, level)
+        return Estimate(eps, variance, x0)
 
 
 def _rows(estimate: Estimate, rows: slice) -> Estimate:

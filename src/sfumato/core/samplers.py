@@ -45,7 +45,8 @@ class Situation:
     @property
     def x0(self) -> Float[Tensor, "b c h w"]:
         """The estimate of the clean picture."""
-        return x0_from_eps(self.x, self.estimate.eps, self.level)
+        known = self.estimate.x0
+        return x0_from_eps(self.x, self.estimate.eps, self.level) if known is None else known
 
 
 Stepped = tuple[Float[Tensor, "b c h w"], Memory | None]

@@ -33,7 +33,7 @@ Jump = Annotated[int, typer.Option("--jump", min=1, help="RePaint: steps in a st
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for command in (generate, edit, denoise, inpaint, anagram, hybrid, upscale):
+    for command in (generate, edit, denoise, inpaint, anagram, hybrid, regions, panorama, upscale):
         app.command()(expand(command))
 
 
@@ -112,7 +112,14 @@ def anagram(
     prompts: Annotated[list[str], typer.Argument(help="What each view shows, such as 6 9.")],
     view: Annotated[
         list[str] | None,
-        typer.Option("--view", help="One for each prompt: identity, flip, mirror, rotate:90|180|270, negate, or a+b."),
+        typer.Option("--view", help="One for each prompt, such as flip or rotate:90+negate; see `views list`."),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option("--weight", help="How much each reading counts; 2..0.5 goes from noise to picture."),
+    ] = None,
+    view_guidance: Annotated[
+        list[str] | None, typer.Option("--view-guidance", help="Guidance of each reading; 9..3 goes likewise.")
     ] = None,
     image: Photo = None,
     start: Start = None,
@@ -127,17 +134,23 @@ def anagram(
     views = view or ["identity", "rotate:180"]
     if len(views) != len(prompts):
         raise UsageError(f"{len(prompts)} prompts and {len(views)} views; give one --view for each prompt")
-    readings = [{"prompt": prompt, "view": name} for prompt, name in zip(prompts, views, strict=True)]
+    readings = _readings(prompts, views, weight, view_guidance)
     origins = _origins(options, image, start, mask, resample, jump, invert=invert)
     make("anagram", [{**origin, "readings": readings} for origin in origins], options, _steps(image))
 
 
 def hybrid(
-    far: Annotated[str, typer.Argument(help="What is seen from far away.")],
-    near: Annotated[str, typer.Argument(help="What is seen from near.")],
+    prompts: Annotated[list[str], typer.Argument(help="One for each component, what is seen from far away first.")],
+    kind: Annotated[
+        str,
+        typer.Option("--kind", help="frequency[:σ], triple[:σ,σ], colour, motion[:width] or scale:w,w."),
+    ] = "frequency",
     sigma: Annotated[
         float | None,
-        typer.Option("--sigma", help="Of the blur that parts the two, in pixels; the model's own by default."),
+        typer.Option("--sigma", help="Of the blur that parts far from near, in pixels; the model's own by default."),
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", help="A picture whose own first component is kept.")
     ] = None,
     image: Photo = None,
     start: Start = None,
@@ -149,10 +162,52 @@ def hybrid(
     options: Searching,
 ) -> None:
     """One picture that is one thing from afar and another from near: `sfumato hybrid 0 3`."""
+    from sfumato.app.pictures import read_picture
+
+    if sigma is not None and kind != "frequency":
+        raise UsageError("--sigma parts far from near; say the numbers of another kind in it, as in --kind triple:1,2")
     width = options.loaded.defaults.hybrid_sigma if sigma is None else sigma
+    sizes = {"frequency": f"frequency:{width!r}", "triple": f"triple:{width / 2!r},{width!r}"}
+    parts: dict[str, Any] = {"parts": prompts, "factors": sizes.get(kind, kind)}
+    if reference is not None:
+        parts["reference"] = read_picture(reference, options.loaded.shape)
     origins = _origins(options, image, start, mask, resample, jump, invert=invert)
-    bands = {"far": far, "near": near, "sigma": width}
-    make("hybrid", [{**origin, **bands} for origin in origins], options, _steps(image))
+    make("hybrid", [{**origin, **parts} for origin in origins], options, _steps(image))
+
+
+def regions(
+    prompts: Annotated[list[str], typer.Argument(help="One for each mask, and one more for the rest if you like.")],
+    mask: Annotated[list[Path], typer.Option("--mask", help="White where the prompt of the same place is drawn.")],
+    *,
+    options: Searching,
+) -> None:
+    """A prompt for each region: `sfumato regions 3 8 --mask left.png --mask right.png`."""
+    from sfumato.app.pictures import read_mask
+
+    if len(prompts) - len(mask) not in {0, 1}:
+        raise UsageError(
+            f"{len(prompts)} prompts and {len(mask)} masks; give one --mask for each, or for all but the last"
+        )
+    pictures = [read_mask(path, path, options.loaded.shape) for path in mask]
+    parts = [{"prompt": prompt, "mask": picture} for prompt, picture in zip(prompts, pictures, strict=False)]
+    rest = prompts[-1] if len(prompts) > len(mask) else None
+    make("regions", [{"regions": parts, "rest": rest}], options)
+
+
+def panorama(
+    prompt: Annotated[str | None, typer.Argument(help="What it is of; anything without.")] = None,
+    size: Annotated[str, typer.Option("--size", help="WIDTHxHEIGHT in pixels, no smaller than the model's.")] = "",
+    overlap: Annotated[float, typer.Option("--overlap", help="Of crops, the least share that the next repeats.")] = 0.5,
+    *,
+    options: Searching,
+) -> None:
+    """A picture larger than the model, of any aspect: `sfumato panorama 3 --size 84x28`."""
+    _, height, width = options.loaded.shape
+    wide, _, high = (size or f"{3 * width}x{height}").partition("x")
+    if not (wide.isdecimal() and high.isdecimal()):
+        raise UsageError(f"--size wants WIDTHxHEIGHT, such as 192x64, not {size!r}")
+    canvas = {"prompt": prompt, "width": int(wide), "height": int(high), "overlap": overlap}
+    make("panorama", [canvas], options)
 
 
 def upscale(image: Image, prompt: Prompt = None, *, options: Sampling) -> None:
@@ -169,6 +224,35 @@ def upscale(image: Image, prompt: Prompt = None, *, options: Sampling) -> None:
     small = read_picture(image, (model.picture_shape[0], size, size))
     variant = {"image": small, "prompt": prompt, "noise_level": levels[0]}
     make_pictures(options.jobs("upscale", [variant]), options)
+
+
+def _readings(
+    prompts: Sequence[str], views: Sequence[str], weights: Sequence[str] | None, guidances: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """Of an anagram; views in the form that needs no file."""
+    from sfumato.core.views import parse_view
+
+    readings: list[dict[str, Any]] = []
+    for prompt, name in zip(prompts, views, strict=True):
+        try:
+            readings.append({"prompt": prompt, "view": str(parse_view(name))})
+        except ValueError as error:
+            raise UsageError(f"--view: {error}") from error
+    for key, option, given in (("weight", "--weight", weights), ("guidance", "--view-guidance", guidances)):
+        if given and len(given) != len(readings):
+            raise UsageError(f"{len(prompts)} prompts and {len(given)} of {option}; give one for each prompt")
+        for reading, text in zip(readings, given or (), strict=False):
+            reading[key] = _ends(text, option)
+    return readings
+
+
+def _ends(text: str, option: str) -> float | tuple[float, float]:
+    """A number, or two with two dots between them."""
+    try:
+        first, dots, last = text.partition("..")
+        return (float(first), float(last)) if dots else float(first)
+    except ValueError as error:
+        raise UsageError(f"{option} wants a number, or two such as 2..0.5, not {text!r}") from error
 
 
 def _fidelity(results: Sequence[Result]) -> tuple[list[str], dict[str, Any]]:

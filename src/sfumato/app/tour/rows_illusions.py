@@ -115,9 +115,8 @@ def hybrids(w: Workshop) -> list[Section]:
     sigma = w.model.defaults.hybrid_sigma
     jobs = [
         Hybrid(
-            far=far,
-            near=near,
-            sigma=sigma,
+            parts=(far, near),
+            factors=f"frequency:{sigma:g}",
             seed=w.seed + k,
             steps=w.size.steps,
             guidance=w.model.defaults.guidance,

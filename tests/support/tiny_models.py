@@ -465,15 +465,36 @@ def _spiece() -> bytes:
     return model.getvalue()
 
 
+def write_clip(folder: Path, *, size: int = 32, seed: int = 6) -> Path:
+    """A CLIP that compares pictures of `size` pixels with texts, as transformers stores it."""
+    from transformers import CLIPConfig, CLIPModel
+
+    words = _clip_tokenizer(folder)
+    text = {**_clip_config(words), "hidden_size": 32, "eos_token_id": words - 1}
+    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = CLIPConfig(
+        text_config=text, vision_config={**vision, "image_size": size, "patch_size": 8}, projection_dim=16
+    )
+    _save(_seeded(seed, lambda: CLIPModel(config)), folder, (None,))
+    _json(folder / "preprocessor_config.json", {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.25, 0.3]})
+    return folder
+
+
 def _clip(folder: Path, seed: int, variants: Variants, shards: int, dtype: str) -> None:
     """A text encoder and its tokenizer, of the kind of Stable Diffusion 2's: it pads with "!"."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
+    config = CLIPTextConfig(**_clip_config(_clip_tokenizer(folder / "tokenizer")))
+    encoder = _seeded(seed, lambda: CLIPTextModel(config))
+    _save(encoder, folder / "text_encoder", variants, shards, dtype)
+
+
+def _clip_tokenizer(tokenizer: Path) -> int:
+    """Write a tokenizer, and say how many words it has."""
     letters = _byte_letters()
     merges = _merges(60)
     words = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges)]
     words += ["<|startoftext|>", "<|endoftext|>"]
-    tokenizer = folder / "tokenizer"
     tokenizer.mkdir(parents=True, exist_ok=True)
     _json(tokenizer / "vocab.json", {word: index for index, word in enumerate(words)})
     lines = ["#version: 0.2", *map(" ".join, merges)]
@@ -482,20 +503,22 @@ def _clip(folder: Path, seed: int, variants: Variants, shards: int, dtype: str) 
     options = {"add_prefix_space": False, "do_lower_case": True, "errors": "replace", "model_max_length": 77}
     _json(tokenizer / "special_tokens_map.json", special)
     _json(tokenizer / "tokenizer_config.json", {**special, **options, "tokenizer_class": "CLIPTokenizer"})
-    config = CLIPTextConfig(
-        vocab_size=len(words),
-        hidden_size=CLIP_WIDTH,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=77,
-        hidden_act="gelu",
-        bos_token_id=0,  # these three are no better in the real one
-        eos_token_id=2,
-        pad_token_id=1,
-    )
-    encoder = _seeded(seed, lambda: CLIPTextModel(config))
-    _save(encoder, folder / "text_encoder", variants, shards, dtype)
+    return len(words)
+
+
+def _clip_config(words: int) -> dict[str, Any]:
+    return {
+        "vocab_size": words,
+        "hidden_size": CLIP_WIDTH,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 77,
+        "hidden_act": "gelu",
+        "bos_token_id": 0,  # these three are no better in the real one
+        "eos_token_id": 2,
+        "pad_token_id": 1,
+    }
 
 
 def _byte_letters() -> list[str]:

@@ -371,6 +371,9 @@ def test_every_command_has_help(sfumato):
         "data",
         "doctor",
         "embed",
+        "batch",
+        "regions",
+        "panorama",
     ]
     for name in names:
         done = sfumato(name, "--help")

@@ -201,6 +201,8 @@ def explain(error: ValidationError) -> str:
     if not where and first["type"] != "value_error":  # a complaint of ours speaks for itself
         where = "the job"
     message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    if first["type"] == "extra_forbidden":
+        message = "no such field"
     message = message if len(message) <= MOST_WORDS else f"{message[:MOST_WORDS]}…"
     given = first["input"]
     plain = isinstance(given, str | int | float) and not message.startswith("unknown")

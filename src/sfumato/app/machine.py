@@ -24,6 +24,8 @@ EXTRAS = {
     "report": ("curves in the report of a training", ("matplotlib",)),
     "tensorboard": ("watching a training in TensorBoard", ("tensorboard",)),
     "export": ("models as ONNX files", ("onnx", "onnxscript")),
+    "video": ("animations as MP4", ("imageio-ffmpeg",)),
+    "cluster": ("batches on a Slurm cluster", ("submitit",)),
 }
 """Optional packages by the extra that installs them, and what they are for."""
 

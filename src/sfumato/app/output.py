@@ -8,6 +8,7 @@ import json
 import math
 import platform
 import re
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +25,7 @@ from sfumato.app.run import Result
 from sfumato.backends.model import Model
 from sfumato.errors import UsageError, short
 from sfumato.files import write_bytes
-from sfumato.images import read_image, to_image
+from sfumato.images import FORMATS, read_image, to_image
 
 KEY = "sfumato"
 """The PNG text chunk that holds the job."""
@@ -38,6 +39,7 @@ def provenance(result: Result) -> dict[str, Any]:
         "models": [_identity(model) for model in result.models],
         "versions": {"sfumato": version("sfumato"), "torch": torch.__version__, "python": platform.python_version()},
         "device": str(result.model.device),
+        "together": result.together,
         "pixels": pixel_digest(to_image(result.picture)),
     }
 
@@ -89,7 +91,7 @@ def save_image(image: Image.Image, path: Path, **options: Any) -> None:
 def read_provenance(path: Path) -> dict[str, Any]:
     """What `save_result` wrote into a PNG. Raises UsageError when the file is no picture of ours."""
     read_image(path)  # the guarded reader has the first word on what is a picture
-    with Image.open(path, formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
+    with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:  # of odd EXIF data
         text = image.info.get(KEY)
     if not isinstance(text, str):
         raise UsageError(f"{path} carries no sfumato job; it was made, or saved again, by another program")

@@ -25,6 +25,8 @@ class Result:
     job: AnyJob
     models: tuple[Model, ...]
     picture: Float[Tensor, "c h w"]
+    together: int = 1
+    """How many were made in one forward: rounding inside a network may depend on it, by a grey level here and there."""
 
     @property
     def model(self) -> Model:
@@ -66,7 +68,8 @@ class Batch:
     def results(self, last: Step) -> list[Result]:
         """The finished pictures, from the last step."""
         finished = zip(self.tasks, last.x, strict=True)
-        return [Result(t.job, t.models, self.model.pictures(t.stage.finish(x)[None])[0]) for t, x in finished]
+        together = len(self.tasks)
+        return [Result(t.job, t.models, self.model.pictures(t.stage.finish(x)[None])[0], together) for t, x in finished]
 
 
 def make_batches(jobs: Sequence[AnyJob], load: Loader) -> list[Batch]:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 FILE = Annotated[Path, typer.Argument(help="A PNG that sfumato made.")]
 
 
+MOST_TOGETHER = 256
+"""Copies of a picture that are made to see whether it comes out the same."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(inspect)
@@ -28,10 +32,22 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="data")
 
 
-def inspect(file: FILE, json: c.Json = False) -> None:
-    """Say how a picture was made."""
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A picture that sfumato made, or AUTOMATIC1111, ComfyUI or InvokeAI.")],
+    json: c.Json = False,
+) -> None:
+    """Say how a picture was made, by sfumato or by another program."""
+    from sfumato.app.foreign import read_foreign
     from sfumato.app.output import read_provenance
 
+    if (foreign := read_foreign(file)) is not None:
+        rows = foreign.rows()
+        if json:
+            typer.echo(json_module.dumps({**rows, "text": dict(foreign.text)}, ensure_ascii=False))
+            return
+        for name, value in rows.items():
+            typer.echo(f"{name:<10} {(value or 'not said').replace(chr(10), chr(10) + ' ' * 11)}")
+        return
     facts = read_provenance(file)
     if json:
         typer.echo(json_module.dumps(facts, ensure_ascii=False))
@@ -48,18 +64,18 @@ def rerun(
     options: c.Output,
 ) -> None:
     """Make a picture again from the job that it carries, with changes if you like."""
+    from sfumato.app.foreign import refuse_foreign
     from sfumato.app.jobs import parse_job
-    from sfumato.app.output import differences, read_provenance
-    from sfumato.app.run import run
+    from sfumato.app.output import read_provenance
 
+    refuse_foreign(file)
     facts = read_provenance(file)
     if not isinstance(facts["job"], dict):
         raise UsageError(f"the job in {file} is damaged: it is no table")
     if verify:
         if settings:
             raise UsageError("--verify compares with the file as it is; leave --set out")
-        (result,) = run([parse_job(facts["job"])], options.load)
-        found = differences(facts, result, file)
+        found = _made_again(facts, file, options)
         if options.json:
             typer.echo(json_module.dumps({"identical": not found, "differences": found}))
         elif not found and not options.quiet:
@@ -69,6 +85,23 @@ def rerun(
         return
     job = parse_job({**facts["job"], **_changes(settings, facts["job"])})
     make_pictures([job], options)
+
+
+def _made_again(facts: dict[str, Any], file: Path, options: c.Output) -> list[str]:
+    """What is not the same when the picture in a file is made again: alone, and if need be in as large a company."""
+    from sfumato.app.jobs import parse_job
+    from sfumato.app.output import differences
+    from sfumato.app.run import run
+
+    job, found = parse_job(facts["job"]), []
+    together = facts.get("together", 1)
+    for copies in (1, together if isinstance(together, int) and 1 < together <= MOST_TOGETHER else None):
+        if copies is not None:
+            result, *_ = run([job.model_copy() for _ in range(copies)], options.load)
+            found = differences(facts, result, file)
+        if not found:
+            break
+    return found
 
 
 def data(json: c.Json = False) -> None:

@@ -168,7 +168,7 @@ def test_inspect_tells_the_job(sfumato, tiny_model, tmp_path):
     (path,) = pictures(tmp_path / "a")
     told = json.loads(sfumato("inspect", path, "--json").out)
     assert told["job"]["kind"] == "generate"
-    assert set(told) == {"schema", "job", "models", "versions", "device", "pixels"}
+    assert set(told) == {"schema", "job", "models", "versions", "device", "sizes", "pixels"}
     assert "Seed: 0" in load(path).info["parameters"]
 
 

@@ -304,7 +304,7 @@ def test_a19_a_hybrid(sfumato, tmp_path):
     done = sfumato("hybrid", "a skull", "a waterfall", "--sigma", "2", *IF, *FEW, *TO_64, "-o", out)
     (path,) = made(done, out, 1, 64)
     job = facts(sfumato, path)["job"]
-    assert (job["far"], job["near"], job["sigma"]) == ("a skull", "a waterfall", 2)
+    assert (job["parts"], job["factors"]) == (["a skull", "a waterfall"], "frequency:2.0")
 
 
 @pytest.mark.parametrize(

@@ -98,9 +98,9 @@ def test_commands(sfumato, photo, tmp_path):
 
 def test_resampling_says_what_it_costs(photo, mask):
     job = parse_job({"kind": "inpaint", "image": photo, "mask": mask, "resample": 3, "jump": 4, **SHARED})
-    (told,) = notes(make_batches([job], load))
+    (told,) = notes(make_batches([job], load), load)
     assert told == "resampling walks 18 steps instead of 8, 2.2 times as long"
-    assert notes(make_batches([job.model_copy(update={"resample": 1})], load)) == []
+    assert notes(make_batches([job.model_copy(update={"resample": 1})], load), load) == []
 
 
 def test_edits_say_what_they_kept(photo):

@@ -157,7 +157,7 @@ def test_there_is_no_judge_of_that_name(monkeypatch):
     with pytest.raises(UsageError, match="unknown judge 'cats'; choose one of emoji"):
         load_matcher("cats")
     monkeypatch.setitem(bundled.MATCHERS, "none", "none.safetensors")
-    with pytest.raises(UsageError, match="no such file"):
+    with pytest.raises(UsageError, match="no judge of texts"):
         load_matcher("none")
 
 

@@ -162,7 +162,7 @@ class _Work:
                 self._fail(item.asked, error)
                 self.advance()
                 continue
-            for note in notes([batch]):
+            for note in notes([batch], load):
                 self.tell(note)
             kin.setdefault(_alike(batch), []).append(item)
         _read_prompts([item.asked.job for members in kin.values() for item in members], load)

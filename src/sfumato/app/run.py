@@ -25,8 +25,6 @@ class Result:
     job: AnyJob
     models: tuple[Model, ...]
     picture: Float[Tensor, "c h w"]
-    together: int = 1
-    """How many were made in one forward: rounding inside a network may depend on it, by a grey level here and there."""
 
     @property
     def model(self) -> Model:
@@ -68,8 +66,7 @@ class Batch:
     def results(self, last: Step) -> list[Result]:
         """The finished pictures, from the last step."""
         finished = zip(self.tasks, last.x, strict=True)
-        together = len(self.tasks)
-        return [Result(t.job, t.models, self.model.pictures(t.stage.finish(x)[None])[0], together) for t, x in finished]
+        return [Result(t.job, t.models, self.model.pictures(t.stage.finish(x)[None])[0]) for t, x in finished]
 
 
 def make_batches(jobs: Sequence[AnyJob], load: Loader) -> list[Batch]:
@@ -114,9 +111,11 @@ def run(jobs: Sequence[AnyJob], load: Loader, on_step: Callable[[Batch, Step], N
     return [done[id(job)] for job in jobs]
 
 
-def notes(batches: Sequence[Batch]) -> list[str]:
+def notes(batches: Sequence[Batch], load: Loader) -> list[str]:
     """What a user should know: how large models run here, and the words of prompts that a model does not know."""
-    told = [note for batch in batches for note in (*batch.model.notes, *_cost(batch))]
+    chains = {(task.job.model, task.job.larger, task.job.dtype): task.job for batch in batches for task in batch.tasks}
+    told = [note for job in chains.values() for model in job.models(load) for note in model.notes]
+    told += [note for batch in batches for note in _cost(batch)]
     return [*dict.fromkeys(told), *unknown_words(batches)]
 
 

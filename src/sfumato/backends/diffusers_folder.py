@@ -191,7 +191,8 @@ def _low_res(
         schedule = Discrete(_alphas_cumprod(read_json(folder / "image_noising_scheduler" / "scheduler_config.json")))
         return LowResolution(size // 4, schedule, TAUGHT_LEVEL, align_corners=True), label
     if "low_res_scheduler" in index:  # Stable Diffusion's upscaler
-        schedule = Discrete(_alphas_cumprod(read_json(folder / "low_res_scheduler" / "scheduler_config.json")))
+        levels = _alphas_cumprod(read_json(folder / "low_res_scheduler" / "scheduler_config.json"))
+        schedule = Discrete(levels[: int(index.get("max_noise_level", len(levels) - 1)) + 1])
         return LowResolution(size, schedule, 20.0), label
     if int(config["in_channels"]) == 2 * channels:
         raise UsageError(f"{folder} makes pictures larger, but has no image_noising_scheduler that says how")

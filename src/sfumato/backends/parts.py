@@ -145,7 +145,10 @@ class Weights(Mapping[str, Tensor]):
     def __getitem__(self, name: str) -> Tensor:
         path, source = self._where[name]
         with safe_open(path, framework="pt") as file:
-            tensor: Tensor = file.get_tensor(source)
+            return self._read(file, name, source)
+
+    def _read(self, file: Any, name: str, source: str) -> Tensor:
+        tensor: Tensor = file.get_tensor(source)
         if not tensor.is_floating_point():
             return tensor
         return tensor.to(torch.float32 if self._kept & set(name.split(".")) else self._dtype)
@@ -158,12 +161,14 @@ class Weights(Mapping[str, Tensor]):
 
     def fill(self, network: nn.Module, device: torch.device) -> None:
         """Give a network these weights on a device, one after the other, so that memory holds each once."""
-        tensors: dict[tuple[Path, str], Tensor] = {}
-        for name, place in self._where.items():
-            if place not in tensors:
-                tensors[place] = self[name].to(device)
-            module, _, leaf = name.rpartition(".")
-            _assign(network.get_submodule(module), leaf, tensors[place])
+        for path in dict.fromkeys(path for path, _ in self._where.values()):
+            with safe_open(path, framework="pt") as file:
+                tensors: dict[str, Tensor] = {}
+                for name, (_, source) in ((n, place) for n, place in self._where.items() if place[0] == path):
+                    if source not in tensors:  # else tied to one that is there
+                        tensors[source] = self._read(file, name, source).to(device)
+                    module, _, leaf = name.rpartition(".")
+                    _assign(network.get_submodule(module), leaf, tensors[source])
         # Tables that are computed, not stored.
         for _, module in network.named_modules():
             for leaf, buffer in module.named_buffers(recurse=False):

@@ -120,8 +120,9 @@ class UNetDenoiser(Model):
 
     def rest(self) -> None:
         """Let go of the weights, where memory is short."""
-        if not self.keep:
-            self.part.release()
+        for part in (self.part, self.decoder.part if self.decoder else None):
+            if part is not None and not self.keep:
+                part.release()
 
     def small_size(self, given: int) -> int:
         """In latents any multiple of 8; more than 256 pixels take more memory than most have."""

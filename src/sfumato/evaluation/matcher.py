@@ -146,6 +146,8 @@ def load_matcher(name: str = "emoji") -> Matcher:
     """The matcher of this name that comes with the package, on the CPU. Raises UsageError where there is none."""
     if name not in MATCHERS:
         raise one_of("judge", name, tuple(MATCHERS))
+    if not has_matcher(name):
+        raise UsageError("no judge of texts comes with this version of sfumato; give one's file with --judge")
     resource = importlib.resources.files("sfumato") / "bundled" / MATCHERS[name]
     with importlib.resources.as_file(resource) as path:
         return read_matcher(path)

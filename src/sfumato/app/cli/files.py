@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 FILE = Annotated[Path, typer.Argument(help="A PNG that sfumato made.")]
 
 
-MOST_TOGETHER = 256
-"""Copies of a picture that are made to see whether it comes out the same."""
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(inspect)
@@ -66,7 +62,8 @@ def rerun(
     """Make a picture again from the job that it carries, with changes if you like."""
     from sfumato.app.foreign import refuse_foreign
     from sfumato.app.jobs import parse_job
-    from sfumato.app.output import read_provenance
+    from sfumato.app.output import differences, read_provenance, rounding
+    from sfumato.app.run import run
 
     refuse_foreign(file)
     facts = read_provenance(file)
@@ -75,33 +72,20 @@ def rerun(
     if verify:
         if settings:
             raise UsageError("--verify compares with the file as it is; leave --set out")
-        found = _made_again(facts, file, options)
+        (result,) = run([parse_job(facts["job"])], options.load)
+        found = differences(facts, result, file)
+        rounded = rounding(facts, result, file) if found else 0
         if options.json:
-            typer.echo(json_module.dumps({"identical": not found, "differences": found}))
+            typer.echo(json_module.dumps({"identical": not found, "rounding": rounded, "differences": found}))
         elif not found and not options.quiet:
             typer.echo(f"{file}: identical, pixel for pixel")
-        if found:
+        elif rounded and not options.quiet:
+            typer.echo(f"{file}: the same but for {rounded} values, one grey level apart: it was made beside others")
+        if found and not rounded:
             raise SfumatoError(f"{file} does not come out the same: {'; '.join(found)}")
         return
     job = parse_job({**facts["job"], **_changes(settings, facts["job"])})
     make_pictures([job], options)
-
-
-def _made_again(facts: dict[str, Any], file: Path, options: c.Output) -> list[str]:
-    """What is not the same when the picture in a file is made again: alone, and if need be in as large a company."""
-    from sfumato.app.jobs import parse_job
-    from sfumato.app.output import differences
-    from sfumato.app.run import run
-
-    job, found = parse_job(facts["job"]), []
-    together = facts.get("together", 1)
-    for copies in (1, together if isinstance(together, int) and 1 < together <= MOST_TOGETHER else None):
-        if copies is not None:
-            result, *_ = run([job.model_copy() for _ in range(copies)], options.load)
-            found = differences(facts, result, file)
-        if not found:
-            break
-    return found
 
 
 def data(json: c.Json = False) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from sfumato.app.cli import embed, export, files, make, models, teach
+from sfumato.app.cli import animate, batch, embed, export, files, make, models, teach, views
 from sfumato.errors import SfumatoError, Stopped
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ def options(
     del version
 
 
-for module in (make, embed, teach, export, models, files):
+for module in (make, animate, batch, embed, teach, export, models, files, views):
     module.register(app)
 
 

@@ -115,7 +115,7 @@ def _tell(jobs: Sequence[AnyJob], options: Output) -> list[str]:
     """Say on standard error what a user should know before it begins."""
     from sfumato.app.run import make_batches, notes
 
-    told = notes(make_batches(jobs, options.load))
+    told = notes(make_batches(jobs, options.load), options.load)
     for note in told if not options.quiet else ():
         typer.echo(f"note: {note}", err=True)
     return told

@@ -8,6 +8,7 @@ fetches its weights for the time that it computes.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import math
 import re
@@ -193,7 +194,7 @@ def _assign(module: nn.Module, leaf: str, tensor: Tensor) -> None:
 def _in_8_bits(network: nn.Module) -> nn.Module:
     """The network with 8-bit linear layers (Dettmers et al. 2022), still empty."""
     try:
-        from bitsandbytes.nn import Linear8bitLt  # type: ignore[attr-defined]
+        library: Any = importlib.import_module("bitsandbytes")
     except ImportError as error:
         raise UsageError("8-bit weights need bitsandbytes: pip install bitsandbytes") from error
     kept = kept_in_float32(network)
@@ -201,7 +202,7 @@ def _in_8_bits(network: nn.Module) -> nn.Module:
         for name, child in list(parent.named_children()):
             if type(child) is nn.Linear and name not in kept:
                 with torch.device("meta"):
-                    made = Linear8bitLt(
+                    made = library.nn.Linear8bitLt(
                         child.in_features, child.out_features, child.bias is not None, has_fp16_weights=False
                     )
                 setattr(parent, name, made.requires_grad_(False))

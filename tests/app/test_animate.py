@@ -17,10 +17,10 @@ from sfumato.app.animate.motion import Motion, belts
 from sfumato.app.animate.moves import Moves
 from sfumato.app.animate.page import Page, font_of, wrapped
 from sfumato.app.animate.pieces import change
-from sfumato.app.job import SCHEMA
 from sfumato.app.jobs import parse_job
 from sfumato.app.output import enlarge
 from sfumato.app.pictures import Picture
+from sfumato.app.provenance import SCHEMA
 from sfumato.core.views import View, parse_view
 from sfumato.core.views.flawed import Blur
 from sfumato.errors import UsageError

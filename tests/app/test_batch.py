@@ -19,7 +19,7 @@ from sfumato.app import batch
 from sfumato.app.batch_jobs import Line, Shard, parse_seeds, parse_shard, read_lines
 from sfumato.app.executor import submit
 from sfumato.app.jobs import Generate
-from sfumato.app.output import read_provenance
+from sfumato.app.provenance import read_provenance
 from sfumato.backends.network import NetworkDenoiser
 from sfumato.backends.registry import load
 from sfumato.core.estimates import Sum

@@ -8,8 +8,8 @@ import torch
 
 from sfumato.app.command import command_line
 from sfumato.app.jobs import Anagram, Hybrid, Panorama, Regions, parse_job
-from sfumato.app.output import read_provenance
 from sfumato.app.pictures import Picture
+from sfumato.app.provenance import read_provenance
 from sfumato.app.run import run
 from sfumato.backends import registry
 from sfumato.core.estimates import Filtered, Sum

@@ -18,7 +18,7 @@ sys.path.insert(0, {support!r})
 warnings.simplefilter("ignore")
 import mutants
 from sfumato.app.jobs import parse_job
-from sfumato.app.output import read_provenance
+from sfumato.app.provenance import read_provenance
 from sfumato.app.pictures import read_mask, read_picture
 from sfumato.app.run import make_batches
 from sfumato.backends import registry

@@ -1,5 +1,7 @@
 """Illusions that begin from a picture, or are made inside a mask: what exists, composed."""
 
+import json
+
 import pytest
 import torch
 
@@ -112,3 +114,21 @@ def test_edits_say_what_they_kept(photo):
     assert rows[0].wanted > rows[1].wanted
     assert table(rows[:1]) == []
     assert len(table(rows)) == 3
+
+
+def test_edits_of_edits_keep_their_chain(sfumato, tmp_path):
+    few = ("--steps", "6", "-o", tmp_path)
+    assert sfumato("generate", "8", *few).code == 0
+    first = next(tmp_path.glob("generate-*.png"))
+    assert sfumato("edit", first, "--prompt", "3", "--start", "3", *few).code == 0
+    second = next(tmp_path.glob("edit-*.png"))
+    assert sfumato("anagram", "6", "9", "--image", second, "--start", "4", *few).code == 0
+    third = next(tmp_path.glob("anagram-*.png"))
+    told = json.loads(sfumato("inspect", third).out)["job"]["image"]
+    assert told["name"] == second.name
+    before = told["made_by"]["job"]
+    assert (before["kind"], before["prompt"], before["image"]["name"]) == ("edit", "3", first.name)
+    origin = before["image"]["made_by"]
+    assert (origin["job"]["kind"], origin["job"]["prompt"]) == ("generate", "8")
+    assert len(origin["models"][0]["sha256"]) == 64
+    assert sfumato("rerun", third, "--verify").code == 0

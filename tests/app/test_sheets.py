@@ -7,8 +7,8 @@ from PIL import Image, PngImagePlugin
 
 from sfumato.app.animate.illusion import read_illusion
 from sfumato.app.animate.pieces import change
-from sfumato.app.job import SCHEMA
 from sfumato.app.jobs import parse_job
+from sfumato.app.provenance import SCHEMA
 from sfumato.app.sheets import PAPERS, cuts, instruction, print_sheet, sheet_of
 from sfumato.core.views import parse_view
 from sfumato.errors import UsageError

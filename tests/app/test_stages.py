@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sfumato.app.jobs import Generate, Hybrid
-from sfumato.app.output import read_provenance
+from sfumato.app.provenance import read_provenance
 from sfumato.app.run import make_batches, run, total_steps
 from sfumato.backends import registry
 from sfumato.errors import UsageError

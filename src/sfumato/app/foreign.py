@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from sfumato.app import foreign_graph
-from sfumato.app.output import KEY
+from sfumato.app.provenance import KEY
 from sfumato.errors import UsageError
 from sfumato.images import FORMATS, read_image
 

@@ -26,8 +26,6 @@ from sfumato.core.samplers import SAMPLERS, Variance
 from sfumato.core.schedules import Path, Spacing
 from sfumato.errors import UsageError
 
-SCHEMA = 3
-
 Loader = Callable[[str, str], Model]
 """A model by name and dtype."""
 

@@ -8,7 +8,6 @@ import json
 import math
 import platform
 import re
-import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -19,16 +18,12 @@ from jaxtyping import Float
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
-from sfumato.app.job import SCHEMA
 from sfumato.app.jobs import AnyJob
+from sfumato.app.provenance import KEY, SCHEMA
 from sfumato.app.run import Result
 from sfumato.backends.model import Model
-from sfumato.errors import UsageError, short
 from sfumato.files import write_bytes
-from sfumato.images import FORMATS, read_image, to_image, to_tensor
-
-KEY = "sfumato"
-"""The PNG text chunk that holds the job."""
+from sfumato.images import read_image, to_image, to_tensor
 
 
 def provenance(result: Result) -> dict[str, Any]:
@@ -86,29 +81,6 @@ def save_image(image: Image.Image, path: Path, **options: Any) -> None:
     buffer = io.BytesIO()
     image.save(buffer, path.suffix.removeprefix(".").upper(), **options)
     write_bytes(path, buffer.getvalue())
-
-
-def read_provenance(path: Path) -> dict[str, Any]:
-    """What `save_result` wrote into a PNG. Raises UsageError when the file is no picture of ours."""
-    read_image(path)  # the guarded reader has the first word on what is a picture
-    with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:  # of odd EXIF data
-        text = image.info.get(KEY)
-    if not isinstance(text, str):
-        raise UsageError(f"{path} carries no sfumato job; it was made, or saved again, by another program")
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the job in {path} is damaged: {error}") from error
-    if not isinstance(data, dict) or "job" not in data:
-        raise UsageError(f"the job in {path} is damaged: it has no field 'job'")
-    if data.get("schema") == 1:  # it knew one stage
-        data = {**data, "schema": 2, "models": [data.get("model")]}
-        data.pop("model", None)
-    if data.get("schema") == 2:  # what it did not know has the defaults that it had then
-        data = {**data, "schema": SCHEMA}
-    if data.get("schema") != SCHEMA:
-        raise UsageError(f"{path} has a job of schema {short(data.get('schema'))}; this sfumato reads schema {SCHEMA}")
-    return data
 
 
 def differences(facts: dict[str, Any], again: Result, path: Path) -> list[str]:

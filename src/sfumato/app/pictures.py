@@ -6,12 +6,14 @@ import base64
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Float
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, field_validator
 from torch import Tensor
 
+from sfumato.app.provenance import made_by
 from sfumato.errors import UsageError
 from sfumato.images import read_image, to_image, to_tensor
 
@@ -25,6 +27,8 @@ class Picture(BaseModel):
     """The name of the file that it came from."""
     png: str
     """The PNG's bytes in base64."""
+    made_by: dict[str, Any] | None = None
+    """The job and models that made it, where it was made so: an edit of an edit keeps the whole chain."""
 
     @field_validator("png")
     @classmethod
@@ -62,7 +66,7 @@ def read_picture(path: Path, shape: tuple[int, int, int], *, invert: bool = Fals
     """
     channels, height, width = shape
     x = to_tensor(read_image(path), (height, width), channels, background=1.0 if invert else 0.0)
-    return Picture.of(1 - x if invert else x, path.name)
+    return Picture.of(1 - x if invert else x, path.name).model_copy(update={"made_by": made_by(path)})
 
 
 def read_mask(path: Path, image: Path, shape: tuple[int, int, int]) -> Picture:

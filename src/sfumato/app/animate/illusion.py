@@ -45,7 +45,7 @@ def read_illusion(path: Path, views: Sequence[str] = (), largest: int | None = N
     Raises UsageError for what is no picture, has no job where no views are given, or for views that are none.
     """
     from sfumato.app.jobs import Anagram, parse_job
-    from sfumato.app.output import read_provenance
+    from sfumato.app.provenance import read_provenance
     from sfumato.core.views import parse_view
 
     image = read_image(path)

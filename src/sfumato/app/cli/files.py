@@ -34,7 +34,7 @@ def inspect(
 ) -> None:
     """Say how a picture was made, by sfumato or by another program."""
     from sfumato.app.foreign import read_foreign
-    from sfumato.app.output import read_provenance
+    from sfumato.app.provenance import read_provenance, without_pixels
 
     if (foreign := read_foreign(file)) is not None:
         rows = foreign.rows()
@@ -48,7 +48,7 @@ def inspect(
     if json:
         typer.echo(json_module.dumps(facts, ensure_ascii=False))
         return
-    job = _without_pixels(facts["job"])
+    job = without_pixels(facts["job"])
     typer.echo(json_module.dumps({**facts, "job": job}, indent=2, ensure_ascii=False))
 
 
@@ -62,7 +62,8 @@ def rerun(
     """Make a picture again from the job that it carries, with changes if you like."""
     from sfumato.app.foreign import refuse_foreign
     from sfumato.app.jobs import parse_job
-    from sfumato.app.output import differences, read_provenance, rounding
+    from sfumato.app.output import differences, rounding
+    from sfumato.app.provenance import read_provenance
     from sfumato.app.run import run
 
     refuse_foreign(file)
@@ -148,14 +149,6 @@ def _table(rows: list[dict[str, Any]], json: bool) -> None:
         return
     for row in rows:
         typer.echo(f"{row['name']:<16} {row['summary']}")
-
-
-def _without_pixels(job: Any) -> Any:
-    """The job with its pictures named, not spelled out."""
-    if not isinstance(job, dict):
-        return job
-    pictures = {key for key, value in job.items() if isinstance(value, dict) and "png" in value}
-    return {key: value["name"] if key in pictures else value for key, value in job.items()}
 
 
 def _changes(settings: list[str] | None, job: dict[str, Any]) -> dict[str, Any]:

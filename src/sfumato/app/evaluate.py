@@ -226,9 +226,10 @@ def format_evaluation(result: dict[str, Any]) -> str:
     ends = [*map(sweep_markdown, result.get("sweeps", ())), *(f"note: {note}" for note in result["notes"])]
     if "retrieval" in result:
         return "\n\n".join([*parts, *format_text(result), *ends])
-    for kind in ("anagrams", "hybrids"):
-        if kind in result:
-            parts += [kind.capitalize(), IllusionTable.from_dict(result[kind]).to_markdown()]
+    for view, table in result.get("anagrams", {}).items():
+        parts += [f"Anagrams, upright and under {view}", IllusionTable.from_dict(table).to_markdown()]
+    if "hybrids" in result:
+        parts += ["Hybrids", IllusionTable.from_dict(result["hybrids"]).to_markdown()]
     return "\n\n".join([*parts, *ends])
 
 

@@ -83,13 +83,13 @@ class PictureMeasures:
         return out | self._frechet(pictures, judge)
 
     def anagrams(self, judge: Judge, views: Sequence[str]) -> dict[str, Any]:
-        """Every pair of classes, upright and through a view."""
-        if len(views) != 1:
-            raise UsageError(f"the anagrams of {self.model.name} are judged under one view, not {len(views)}")
-        pairs, tell = ordered_pairs(self.model.classes), self.progress("anagrams")
-        seen = (IDENTITY, parse_view(views[0]))
-        table = anagram_table(self.model, pairs, judge, self.how, views=seen, seeds=self._pair_seeds, on_step=tell)
-        return {"anagrams": table.to_dict()}
+        """Every pair of classes, upright and through each view."""
+        pairs, tables = ordered_pairs(self.model.classes), {}
+        for view in dict.fromkeys(map(parse_view, views)):
+            tell, seen = self.progress(f"anagrams under {view}"), (IDENTITY, view)
+            table = anagram_table(self.model, pairs, judge, self.how, views=seen, seeds=self._pair_seeds, on_step=tell)
+            tables[str(view)] = table.to_dict()
+        return {"anagrams": tables}
 
     def hybrids(self, judge: Judge) -> dict[str, Any]:
         """Every pair of classes, far and near."""

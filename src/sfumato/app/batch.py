@@ -19,9 +19,8 @@ from sfumato.app.batch_jobs import Shard
 from sfumato.app.job import Loader
 from sfumato.app.jobs import AnyJob
 from sfumato.app.output import file_name, save_result
-from sfumato.app.run import Batch, Result, make_batches, notes, run
+from sfumato.app.run import Batch, Result, make_batches, notes, prepare, run
 from sfumato.backends.model import Model
-from sfumato.core.estimates import Condition
 from sfumato.errors import SfumatoError
 from sfumato.files import locked, sync_folder, writing
 
@@ -165,7 +164,8 @@ class _Work:
             for note in notes([batch], load):
                 self.tell(note)
             kin.setdefault(_alike(batch), []).append(item)
-        _read_prompts([item.asked.job for members in kin.values() for item in members], load)
+        with suppress(SfumatoError):  # a prompt that cannot be read is told when its job is made
+            prepare([item.asked.job for members in kin.values() for item in members], load)
         for (size, _), members in kin.items():
             for start in range(0, len(members), size):
                 self._run(members[start : start + size], size, load)
@@ -204,19 +204,6 @@ class _Work:
         self.summary.failed += 1
         if len(self.summary.errors) < _MOST_ERRORS:
             self.summary.errors.setdefault(asked.line, str(error))
-
-
-def _read_prompts(jobs: Sequence[AnyJob], load: Loader) -> None:
-    """Have all that jobs ask for read at once: else a large text encoder is loaded again for each batch."""
-    asked: dict[tuple[str, str], tuple[Model, dict[Condition, None]]] = {}
-    for job in jobs:
-        models = job.models(load)
-        for stage, model in zip((job, *job.larger), models, strict=True):
-            _, conditions = asked.setdefault((stage.model, job.dtype), (model, {}))
-            conditions.update((query.condition, None) for query in job.tree().queries())
-    for model, conditions in asked.values():
-        with suppress(SfumatoError):  # a prompt that cannot be read is told when its job is made
-            model.prepare(conditions)
 
 
 def _place(job: AnyJob, models: tuple[Model, ...]) -> str:

@@ -94,7 +94,7 @@ def run(jobs: Sequence[AnyJob], load: Loader, on_step: Callable[[Batch, Step], N
     """Run jobs to their ends; results in the order of the jobs. `on_step` sees every step of every batch."""
     done: dict[int, Result] = {}
     batches = make_batches(jobs, load)
-    _prepare(jobs, load)
+    prepare(jobs, load)
     while batches:
         results = []
         for batch in batches:
@@ -155,7 +155,7 @@ def total_steps(batches: Sequence[Batch], load: Loader) -> int:
     return sum(len(batch.path) - 1 for batch in batches) + sum(steps for *_, steps in later)
 
 
-def _prepare(jobs: Sequence[AnyJob], load: Loader) -> None:
+def prepare(jobs: Sequence[AnyJob], load: Loader) -> None:
     """Tell the models of all stages all that they will be asked for, so that none is refused when others have run."""
     asked: dict[tuple[str, str], tuple[Model, dict[Condition, None]]] = {}
     for job in jobs:

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from sfumato.core.noise import stream
 from sfumato.errors import SfumatoError, UsageError
 from sfumato.evaluation import matcher as bundled
+from sfumato.evaluation.judges import Among
 from sfumato.evaluation.matcher import Matcher, load_matcher, ranks_of, read_matcher, save_matcher
 from sfumato.evaluation.matcher_data import Concepts, seen, worsen
 from sfumato.evaluation.samples import Classifier, judged
@@ -147,7 +148,7 @@ def test_words_that_it_has_never_seen(judge):
 
 
 def test_among_a_few_names_it_is_a_classifier(judge):
-    choice = judge.among(NAMES[:2])
+    choice = Among(judge, NAMES[:2])
     assert isinstance(choice, Classifier)
     assert torch.equal(choice.probabilities(noise(3)), judge.probabilities(noise(3), NAMES[:2]))
     assert judged(noise(3), ["lion", "lion", "blue rocket"], choice).count == 3

@@ -11,7 +11,8 @@ from sfumato.core.estimates import guided
 from sfumato.core.views import IDENTITY, View
 from sfumato.errors import SfumatoError, UsageError
 from sfumato.evaluation.illusions import IllusionTable, Pair, anagram_table, hybrid_table
-from sfumato.evaluation.matcher import Choice, Matcher
+from sfumato.evaluation.judges import Among
+from sfumato.evaluation.matcher import Matcher
 from sfumato.evaluation.retrieval import RetrievalTable, retrieved
 from sfumato.evaluation.samples import Progress, Sampling, sample_trees
 from sfumato.training.captions import caption
@@ -113,8 +114,8 @@ class TextMeasures:
         return tuple((names[2 * k], names[2 * k + 1]) for k in range(n))
 
     @property
-    def _classifier(self) -> Choice:
-        return self.judge.among(self.judge.names)
+    def _classifier(self) -> Among:
+        return Among(self.judge, self.judge.names)
 
     def _table(self, asked: Sequence[Subject], what: str) -> RetrievalTable:
         trees = [guided(caption(name, style), scale=self.how.guidance) for name, style in asked]

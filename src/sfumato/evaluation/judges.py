@@ -85,5 +85,5 @@ def judge_of(name: str, shape: tuple[int, int, int], prompts: Sequence[str]) -> 
 
 
 def _with_names(matcher: Matcher, prompts: tuple[str, ...]) -> Among:
-    # Readings compete with each other (Geng et al. 2024, section 4, "concealment"); one alone with all else there is.
+    # Readings compete with each other (what Geng et al. 2024 call concealment); one alone with all else there is.
     return Among(matcher, prompts if len(prompts) > 1 else tuple(dict.fromkeys((*prompts, *matcher.names))))

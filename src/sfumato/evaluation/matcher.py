@@ -99,10 +99,6 @@ class Matcher:
         """
         return ranks_of(self.similarities(pictures, candidates), asked)
 
-    def among(self, names: Sequence[str]) -> Choice:
-        """A judge that can only say one of these names: a classifier, as measures of classes want it."""
-        return Choice(self, tuple(names))
-
     def unknown(self, prompt: str) -> tuple[str, ...]:
         """The words of a text that the judge has never seen, each once."""
         return self.network.vocabulary.unknown(prompt)
@@ -115,19 +111,6 @@ class Matcher:
     @property
     def _device(self) -> torch.device:
         return self.network.log_scale.device
-
-
-@dataclass(frozen=True, eq=False)
-class Choice:
-    """A matcher that chooses among a few texts. Satisfies `sfumato.evaluation.samples.Classifier`."""
-
-    matcher: Matcher
-    classes: tuple[str, ...]
-    """The texts."""
-
-    def probabilities(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
-        """A probability for each text, of pictures in [0, 1]; rows sum to one."""
-        return self.matcher.probabilities(x, self.classes)
 
 
 def ranks_of(similarities: Float[Tensor, "b n"], asked: Int[Tensor, " b"]) -> Int[Tensor, " b"]:

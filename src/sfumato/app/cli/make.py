@@ -31,6 +31,27 @@ Resample = Annotated[int, typer.Option("--resample", min=1, help="RePaint: walks
 Jump = Annotated[int, typer.Option("--jump", min=1, help="RePaint: steps in a stretch.")]
 
 
+@dataclasses.dataclass(frozen=True)
+class Beginning(Searching):
+    """Options of illusions that may begin from a picture, or be made inside a mask of one."""
+
+    image: Photo = None
+    start: Start = None
+    mask: Mask = None
+    resample: Resample = 1
+    jump: Jump = 5
+    invert: Invert = False
+
+    @property
+    def own_steps(self) -> int | None:
+        """Where a command begins from a picture its starts count in the schedule of the course."""
+        return None if self.image is None else COURSE_STEPS
+
+    def origins(self) -> list[dict[str, Any]]:
+        """What a job is told of where it comes from, for each start."""
+        return _origins(self, self.image, self.start, self.mask, self.resample, self.jump, invert=self.invert)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     for command in (generate, edit, denoise, inpaint, anagram, hybrid, regions, panorama, upscale):
@@ -121,22 +142,16 @@ def anagram(
     view_guidance: Annotated[
         list[str] | None, typer.Option("--view-guidance", help="Guidance of each reading; 9..3 goes likewise.")
     ] = None,
-    image: Photo = None,
-    start: Start = None,
-    mask: Mask = None,
-    resample: Resample = 1,
-    jump: Jump = 5,
-    invert: Invert = False,
     *,
-    options: Searching,
+    options: Beginning,
 ) -> None:
     """Hide several pictures in one: `sfumato anagram 6 9 --view identity --view rotate:180`."""
     views = view or ["identity", "rotate:180"]
     if len(views) != len(prompts):
         raise UsageError(f"{len(prompts)} prompts and {len(views)} views; give one --view for each prompt")
     readings = _readings(prompts, views, weight, view_guidance)
-    origins = _origins(options, image, start, mask, resample, jump, invert=invert)
-    make("anagram", [{**origin, "readings": readings} for origin in origins], options, _steps(image))
+    origins = options.origins()
+    make("anagram", [{**origin, "readings": readings} for origin in origins], options, options.own_steps)
 
 
 def hybrid(
@@ -152,14 +167,8 @@ def hybrid(
     reference: Annotated[
         Path | None, typer.Option("--reference", help="A picture whose own first component is kept.")
     ] = None,
-    image: Photo = None,
-    start: Start = None,
-    mask: Mask = None,
-    resample: Resample = 1,
-    jump: Jump = 5,
-    invert: Invert = False,
     *,
-    options: Searching,
+    options: Beginning,
 ) -> None:
     """One picture that is one thing from afar and another from near: `sfumato hybrid 0 3`."""
     from sfumato.app.pictures import read_picture
@@ -171,8 +180,8 @@ def hybrid(
     parts: dict[str, Any] = {"parts": prompts, "factors": sizes.get(kind, kind)}
     if reference is not None:
         parts["reference"] = read_picture(reference, options.loaded.shape)
-    origins = _origins(options, image, start, mask, resample, jump, invert=invert)
-    make("hybrid", [{**origin, **parts} for origin in origins], options, _steps(image))
+    origins = options.origins()
+    make("hybrid", [{**origin, **parts} for origin in origins], options, options.own_steps)
 
 
 def regions(
@@ -261,11 +270,6 @@ def _fidelity(results: Sequence[Result]) -> tuple[list[str], dict[str, Any]]:
 
     rows = fidelity(results)
     return table(rows), {"fidelity": [row.to_dict() for row in rows]}
-
-
-def _steps(image: Path | None) -> int | None:
-    """Where a command begins from a picture its starts count in the schedule of the course."""
-    return None if image is None else COURSE_STEPS
 
 
 def _origins(

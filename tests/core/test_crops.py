@@ -41,9 +41,9 @@ class Recorder:
     def __getattr__(self, name):
         return getattr(self.oracle, name)
 
-    def __call__(self, x, conditions, level):
-        self.calls.append(len(x))
-        return self.oracle(x, conditions, level)
+    def __call__(self, x, conditions, level, of=None):
+        self.calls.append(len(conditions))
+        return self.oracle(x, conditions, level, of)
 
 
 # Crops
@@ -147,7 +147,8 @@ def test_overlapping_crops_agree_where_they_meet():
     left, right = (node.view for _, node in tree.terms)
 
     class Bright(GaussianMixture):
-        def __call__(self, x, conditions, level):
+        def __call__(self, x, conditions, level, of=None):
+            x = x if of is None else x[list(of)]
             return Estimate(torch.stack([torch.full_like(x[0], k) for k in range(len(x))]))
 
     x = random(0, 1, 1, 8, 12)
@@ -185,7 +186,8 @@ def test_a_canvas_is_the_same_whatever_its_neighbours():
 
 def test_a_variance_is_that_of_the_crop_it_is_in():
     class WithVariance(GaussianMixture):
-        def __call__(self, x, conditions, level):
+        def __call__(self, x, conditions, level, of=None):
+            x = x if of is None else x[list(of)]
             return Estimate(torch.zeros_like(x), torch.full_like(x, 0.25))
 
     tree = panorama(Predict(), canvas=(8, 20), model=(8, 8))

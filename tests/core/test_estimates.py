@@ -30,15 +30,19 @@ class Recorder:
 
     oracle: GaussianMixture
     calls: list[int] = field(default_factory=list)
+    seen: list[int] = field(default_factory=list)
+    of: list[list[int]] = field(default_factory=list)
     asked: list[list[str | None]] = field(default_factory=list)
 
     def __getattr__(self, name):
         return getattr(self.oracle, name)
 
-    def __call__(self, x, conditions, level):
-        self.calls.append(len(x))
+    def __call__(self, x, conditions, level, of=None):
+        self.calls.append(len(conditions))
+        self.seen.append(len(x))
+        self.of.append(list(of))
         self.asked.append(list(conditions))
-        return self.oracle(x, conditions, level)
+        return self.oracle(x, conditions, level, of)
 
 
 @pytest.fixture
@@ -76,6 +80,15 @@ def test_guided_hybrid_of_two_images_is_6_rows_in_1_forward(oracle, level):
     plan.estimate(model, canvases(), level)
     assert plan.rows == 6
     assert model.calls == [6]
+
+
+def test_a_canvas_is_seen_once_whatever_is_asked_about_it(oracle, level):
+    """Two images through two views are four canvases; guidance asks two things of each."""
+    model = Recorder(oracle)
+    tree = anagram([guided("a", scale=7), guided("b", scale=7)], [IDENTITY, Rotate(180)])
+    Plan([tree, tree]).estimate(model, canvases(), level)
+    assert model.seen == [4]
+    assert model.of == [[0, 0, 1, 1, 2, 2, 3, 3]]
 
 
 def test_equal_queries_are_asked_once(oracle, level):
@@ -192,7 +205,8 @@ def test_dynamic_thresholding_equals_diffusers(level):
 class WithVariance(GaussianMixture):
     """Says where in the picture it is: a variance that is a ramp."""
 
-    def __call__(self, x, conditions, level):
+    def __call__(self, x, conditions, level, of=None):
+        x = x if of is None else x[list(of)]
         ramp = torch.linspace(0, 1, x[0].numel(), dtype=x.dtype).view(x[0].shape).expand(x.shape)
         scale = torch.tensor([0.5 if c is None else 1.0 for c in conditions], dtype=x.dtype)
         return Estimate(torch.zeros_like(x), ramp * scale[:, None, None, None])

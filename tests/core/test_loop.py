@@ -40,7 +40,8 @@ def gaussian():
 class Guided2x(GaussianMixture):
     """The later stage of a cascade whose answer is that the picture is its guide: ε = (x − alpha · guide)/sigma."""
 
-    def __call__(self, x, conditions, level):
+    def __call__(self, x, conditions, level, of=None):
+        x = x if of is None else x[list(of)]
         canvas, guide = x.chunk(2, dim=1)
         return Estimate((canvas - level.alpha * guide) / level.sigma)
 

@@ -187,7 +187,8 @@ def test_a_learned_variance_is_that_of_the_region():
     from sfumato.core.estimates import Estimate
 
     class WithVariance(GaussianMixture):
-        def __call__(self, x, conditions, level):
+        def __call__(self, x, conditions, level, of=None):
+            x = x if of is None else x[list(of)]
             known = torch.tensor([0.2 if c == "a" else 0.6 for c in conditions], dtype=x.dtype)
             return Estimate(torch.zeros_like(x), known[:, None, None, None].expand(x.shape))
 

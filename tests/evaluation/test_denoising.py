@@ -177,7 +177,7 @@ def test_a_model_without_noise_is_not_asked_for_it():
     """An ε-predicting model cannot be asked at sigma 0; there its x₀ does not depend on the answer."""
 
     class Silent(GaussianMixture):
-        def __call__(self, x, conditions, level) -> Estimate:
+        def __call__(self, x, conditions, level, of=None) -> Estimate:
             raise AssertionError("asked")
 
     model = Silent(torch.full((1, 1, 12, 12), 0.5), STD, schedule=Discrete((1.0, 0.5)), pixel_range=(0.0, 1.0))

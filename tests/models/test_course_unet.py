@@ -107,9 +107,9 @@ def test_impossible_configurations_are_refused(config):
 
 def test_conditions_must_be_those_of_the_network():
     network = CourseUNet(CourseUNetConfig(width=4))
-    with pytest.raises(ValueError, match="other conditions"):
+    with pytest.raises(ValueError, match="called otherwise"):
         network(torch.rand(2, 1, 28, 28))
-    with pytest.raises(ValueError, match="other conditions"):
+    with pytest.raises(ValueError, match="called otherwise"):
         network(torch.rand(2, 1, 28, 28), torch.rand(2, 1), (torch.ones(2, 8, 1, 1), torch.ones(2, 4, 1, 1)))
 
 
@@ -151,3 +151,33 @@ def test_foreign_and_damaged_weights_are_told(tmp_path):
     save_weights(path, config, {"x": torch.zeros(1)}, {})
     with pytest.raises(SfumatoError, match="damaged"):
         load_weights(path)
+
+
+@pytest.mark.parametrize("classes", [DIGITS, ()])
+def test_what_is_seen_in_a_picture_is_computed_once_for_all_conditions(classes):
+    torch.manual_seed(0)
+    network = CourseUNet(CourseUNetConfig(width=8, classes=classes)).eval()
+    x, t, of = torch.rand(3, 1, 28, 28), torch.rand(3, 1), torch.tensor([0, 0, 1, 2, 2, 2])
+    conditions = network.encode(torch.eye(len(classes))[:6]) if classes else ()
+    seen = []
+    network.init.register_forward_hook(lambda module, given, out: seen.append(len(out)))
+    together = network(x, t, conditions, of)
+    apart = network(x[of], t[of], conditions)
+    assert (together - apart).abs().max() < 1e-5
+    assert seen == [3, 6]
+
+
+@pytest.mark.parametrize(("time", "classes"), [(True, DIGITS), (True, ()), (False, ())])
+def test_ready_for_sampling_it_is_the_same_function(time, classes):
+    """Without batch normalisations, which have become part of the convolutions before them."""
+    torch.manual_seed(0)
+    network = CourseUNet(CourseUNetConfig(width=8, time=time, classes=classes))
+    x, t = torch.rand(16, 1, 28, 28), torch.rand(16, 1) if time else None
+    rows = torch.eye(16)[:, : len(classes)]
+    for _ in range(20):  # so that the normalisations know other means and variances than 0 and 1
+        network.train()(x + torch.rand_like(x), t, network.encode(rows))
+    ready = network.eval().ready(torch.float32)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in ready.modules())
+    difference = network(x, t, network.encode(rows)) - ready(x, t, ready.encode(rows))
+    assert 0 < difference.abs().max() < 1e-5
+    assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())

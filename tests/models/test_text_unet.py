@@ -60,6 +60,21 @@ def test_a_row_does_not_depend_on_its_neighbours(network):
         assert (together[k : k + 1] - alone).abs().max() <= 1e-5
 
 
+def test_what_is_seen_in_a_picture_serves_all_its_prompts(network):
+    x, t, of = torch.randn(2, 3, 16, 16), torch.rand(2, 1), torch.tensor([0, 0, 1])
+    prompts = encode(network, "a lion", None, "blue house")
+    assert (network(x, t, prompts, of) - network(x[of], t[of], prompts)).abs().max() <= 1e-6
+
+
+def test_ready_in_half_precision_it_is_nearly_the_same(network):
+    x, t = torch.randn(2, 3, 16, 16), torch.rand(2, 1)
+    ready = network.ready(torch.bfloat16)
+    assert {parameter.dtype for parameter in ready.parameters()} == {torch.bfloat16}
+    half = ready(x.bfloat16(), t.bfloat16(), encode(ready, "a lion", None)).float()
+    whole = network(x, t, encode(network, "a lion", None))
+    assert (half - whole).abs().mean() < 0.02 * whole.abs().mean()
+
+
 def test_padding_says_nothing(network):
     short = TextUNet(TextUNetConfig(WORDS, size=16, widths=(32, 64), attention=8, own_attention=4, text_width=32))
     assert short.config.length == 24
@@ -100,7 +115,7 @@ def test_every_parameter_learns():
 
 
 def test_conditions_must_be_given(network):
-    with pytest.raises(ValueError, match="wants the time and a condition"):
+    with pytest.raises(ValueError, match="a time and a condition"):
         network(torch.zeros(1, 3, 16, 16))
 
 

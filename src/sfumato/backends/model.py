@@ -77,8 +77,17 @@ class Model(ABC):
         """
 
     @abstractmethod
-    def __call__(self, x: Float[Tensor, "b i h w"], conditions: Sequence[Condition], level: Level) -> Estimate:
-        """The noise in each row; after the channels of the canvas come those of the guide, where there is one."""
+    def __call__(
+        self,
+        x: Float[Tensor, "b i h w"],
+        conditions: Sequence[Condition],
+        level: Level,
+        of: Sequence[int] | None = None,
+    ) -> Estimate:
+        """The noise in canvas `of[k]` for the k-th condition, by default in its own.
+
+        After the channels of the canvas come those of the guide, where there is one.
+        """
 
     @abstractmethod
     def x0(

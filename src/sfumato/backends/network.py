@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,16 @@ class NetworkDenoiser(Model):
         """
         return self.network.check(condition, self.name) if condition else ()
 
-    def __call__(self, x: Float[Tensor, "b i h w"], conditions: Sequence[Condition], level: Level) -> Estimate:
-        """The noise in each row; after the channels of the canvas come those of the guide, where there is one."""
-        output, canvas = self._output(x, conditions, level), x[:, : self.shape[0]]
+    def __call__(
+        self,
+        x: Float[Tensor, "b i h w"],
+        conditions: Sequence[Condition],
+        level: Level,
+        of: Sequence[int] | None = None,
+    ) -> Estimate:
+        """The noise in canvas `of[k]` for the k-th condition; after a canvas's channels come those of its guide."""
+        output, canvas = self._output(x, conditions, level, of), x[:, : self.shape[0]]
+        canvas = canvas if of is None else canvas[list(of)]
         return Estimate(self.prediction.eps(output, canvas, level.alpha, level.sigma))
 
     def x0(
@@ -84,28 +92,39 @@ class NetworkDenoiser(Model):
         output, canvas = self._output(x, conditions, level), x[:, : self.shape[0]]
         return self.prediction.x0(output, canvas, level.alpha, level.sigma)
 
+    @torch.no_grad()
     def _output(
-        self, x: Float[Tensor, "b i h w"], conditions: Sequence[Condition], level: Level
-    ) -> Float[Tensor, "b o h w"]:
+        self,
+        x: Float[Tensor, "b i h w"],
+        conditions: Sequence[Condition],
+        level: Level,
+        of: Sequence[int] | None = None,
+    ) -> Float[Tensor, "r o h w"]:
         """What the network says."""
+        canvases = x.to(self.dtype, memory_format=torch.channels_last)
         timed = self.network.config.timed
-        time = self.schedule.time(torch.full((len(x), 1), level.t)).to(x) if timed else None
-        with self._precision():
-            rows = [self._encode(condition) for condition in conditions]
-            encoded = tuple(torch.cat(parts) for parts in zip(*rows, strict=True))
-            output: Tensor = self.network(x.contiguous(memory_format=torch.channels_last), time, encoded)
+        time = self.schedule.time(torch.full((len(x), 1), level.t)).to(canvases) if timed else None
+        rows = [self._encode(condition) for condition in conditions]
+        encoded = tuple(torch.cat(parts) for parts in zip(*rows, strict=True))
+        alone = of is None or list(of) == list(range(len(x)))
+        output: Tensor = self._sampler(canvases, time, encoded, None if alone else torch.tensor(of, device=x.device))
         return output.float()
 
     def _encode(self, condition: Condition) -> Encoded:
         # Each alone, so that a row does not depend on its neighbours; once, for it is the same at all levels.
         if condition not in self._encoded:
             self.check(condition)
-            with torch.no_grad():
-                self._encoded[condition] = self.network.encode(self.network.read([condition]).to(self.device))
+            read = self.network.read([condition]).to(self.device)
+            # One-hot classes are numbers of the network's arithmetic; the tokens of a prompt are none.
+            rows = read.to(self.dtype) if read.is_floating_point() else read
+            self._encoded[condition] = self._sampler.encode(rows)
         return self._encoded[condition]
 
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+    @cached_property
+    def _sampler(self) -> Network:
+        """The network as it is fastest, made when it is first asked."""
+        ready = self.network.ready(self.dtype)
+        return ready.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
 
 def load_network(

@@ -41,8 +41,15 @@ class GaussianMixture:
         """The device of the means."""
         return self.means.device
 
-    def __call__(self, x: Float[Tensor, "b c h w"], conditions: Sequence[Condition], level: Level) -> Estimate:
-        """E[ε | x] = (x − alpha·E[x₀ | x])/sigma, each row under its condition."""
+    def __call__(
+        self,
+        x: Float[Tensor, "b c h w"],
+        conditions: Sequence[Condition],
+        level: Level,
+        of: Sequence[int] | None = None,
+    ) -> Estimate:
+        """E[ε | x] = (x − alpha·E[x₀ | x])/sigma of canvas `of[k]` under the k-th condition."""
+        x = x if of is None else x[list(of)]
         x0 = torch.stack([self._posterior_mean(row, c, level) for row, c in zip(x, conditions, strict=True)])
         return Estimate((x - level.alpha * x0) / level.sigma)
 

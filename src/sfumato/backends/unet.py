@@ -154,8 +154,15 @@ class UNetDenoiser(Model):
         """Finished canvases as pictures, values in [0, 1], on the CPU."""
         return to_unit(x if self.decoder is None else self.decoder(x), self)
 
-    def __call__(self, x: Float[Tensor, "b i h w"], conditions: Sequence[Condition], level: Level) -> Estimate:
-        """The noise in each row; after the channels of the canvas come those of the guide, where there is one."""
+    def __call__(
+        self,
+        x: Float[Tensor, "b i h w"],
+        conditions: Sequence[Condition],
+        level: Level,
+        of: Sequence[int] | None = None,
+    ) -> Estimate:
+        """The noise in canvas `of[k]` for the k-th condition; after a canvas's channels come those of its guide."""
+        x = x if of is None else x[list(of)]
         channels = self.shape[0]
         output = self._output(x, conditions, level)
         eps = self.prediction.eps(output[:, :channels], x[:, :channels], level.alpha, level.sigma)

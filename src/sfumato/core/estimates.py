@@ -63,10 +63,18 @@ class Denoiser(Protocol):
         """Where it computes."""
         ...
 
-    def __call__(self, x: Float[Tensor, "b c h w"], conditions: Sequence[Condition], level: Level) -> Estimate:
-        """The noise in each row of x, all at one level, given each row's condition.
+    def __call__(
+        self,
+        x: Float[Tensor, "b c h w"],
+        conditions: Sequence[Condition],
+        level: Level,
+        of: Sequence[int] | None = None,
+    ) -> Estimate:
+        """The noise in canvases x, all at one level: a row for each condition.
 
-        x has the channels of `shape`, and after them those of the guide where the model is a cascade's later stage.
+        The k-th row is about canvas `of[k]`, by default the k-th: what is asked several times of one canvas shares what
+        the model sees in it. x has the channels of `shape`, and after them those of the guide where the model is a
+        cascade's later stage.
         """
         ...
 

@@ -7,6 +7,7 @@ after the bottleneck: u ← c₁·u + t₁ at the unflattened vector and v ← c
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,9 +15,11 @@ from typing import ClassVar
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sfumato.errors import UsageError, one_of
-from sfumato.models.network import Encoded, Network, NetworkConfig
+from sfumato.models.network import Encoded, Network, NetworkConfig, Seen
 
 
 @dataclass(frozen=True)
@@ -62,18 +65,65 @@ class CourseUNetConfig(NetworkConfig):
         return CourseUNet(self)
 
 
-class Conv(nn.Sequential):
+class Unit(nn.Sequential):
+    """A convolution, batch normalisation, GELU.
+
+    A convolution of channels side by side is the sum of the convolutions of each. So what a skip connection adds can be
+    computed apart from the rest: once for a picture, however much is asked about it.
+    """
+
+    def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d) -> None:
+        super().__init__(convolution, nn.BatchNorm2d(convolution.out_channels), nn.GELU())
+
+    @property
+    def convolution(self) -> nn.Conv2d | nn.ConvTranspose2d:
+        """The first of the three."""
+        first = self[0]
+        assert isinstance(first, nn.Conv2d | nn.ConvTranspose2d)
+        return first
+
+    def skipped(self, skip: Float[Tensor, "b s h w"]) -> Float[Tensor, "b o h2 w2"]:
+        """What the last channels of the input, those of a skip connection, add to the convolution."""
+        inputs = self.convolution.in_channels
+        return self._convolve(skip, slice(inputs - skip.shape[1], inputs), None)
+
+    def forward(
+        self, x: Float[Tensor, "b i h w"], skipped: Float[Tensor, "b o h2 w2"] | None = None
+    ) -> Float[Tensor, "b o h2 w2"]:
+        """x, or x and what a skip connection adds, through all three."""
+        own = slice(0, x.shape[1])
+        h = self[0](x) if skipped is None else self._convolve(x, own, self.convolution.bias) + skipped
+        out: Tensor = self[2](self[1](h))
+        return out
+
+    def _convolve(self, x: Tensor, inputs: slice, bias: Tensor | None) -> Tensor:
+        """The convolution of some of its inputs."""
+        conv = self.convolution
+        if isinstance(conv, nn.ConvTranspose2d):
+            assert not isinstance(conv.padding, str)
+            return F.conv_transpose2d(x, conv.weight[inputs], bias, conv.stride, conv.padding)
+        return F.conv2d(x, conv.weight[:, inputs], bias, conv.stride, conv.padding)
+
+    def fold(self) -> None:
+        """Put the normalisation, as it is in evaluation, into the convolution: the same function, made for sampling."""
+        norm = self[1]
+        assert isinstance(norm, nn.BatchNorm2d)
+        transposed = isinstance(self.convolution, nn.ConvTranspose2d)
+        self[0], self[1] = fuse_conv_bn_eval(self.convolution, norm, transposed), nn.Identity()
+
+
+class Conv(Unit):
     """3×3 convolution, batch normalisation, GELU; `stride` 2 makes it the course's DownConv."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__(nn.Conv2d(inputs, outputs, 3, stride, 1), nn.BatchNorm2d(outputs), nn.GELU())
+        super().__init__(nn.Conv2d(inputs, outputs, 3, stride, 1))
 
 
-class UpConv(nn.Sequential):
+class UpConv(Unit):
     """4×4 transposed convolution of stride 2, batch normalisation, GELU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), nn.BatchNorm2d(outputs), nn.GELU())
+        super().__init__(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1))
 
 
 class PointTranspose(nn.ConvTranspose2d):
@@ -90,11 +140,11 @@ class PointTranspose(nn.ConvTranspose2d):
         return image.view(-1, height, width, outputs).permute(0, 3, 1, 2)
 
 
-class Unflatten(nn.Sequential):
+class Unflatten(Unit):
     """Transposed convolution from one pixel to `size`×`size`, batch normalisation, GELU."""
 
     def __init__(self, width: int, size: int) -> None:
-        super().__init__(PointTranspose(width, width, size, size), nn.BatchNorm2d(width), nn.GELU())
+        super().__init__(PointTranspose(width, width, size, size))
 
 
 class Flatten(nn.Sequential):
@@ -104,7 +154,27 @@ class Flatten(nn.Sequential):
         super().__init__(nn.AvgPool2d(size), nn.GELU())
 
 
-class ConvBlock(nn.Sequential):
+class Block(nn.Sequential):
+    """Units and blocks one after the other, of which the first may take a skip connection beside its input."""
+
+    def skipped(self, skip: Float[Tensor, "b s h w"]) -> Float[Tensor, "b o h2 w2"]:
+        """What the skip connection adds, as `forward` wants it."""
+        first = self[0]
+        assert isinstance(first, Unit)
+        return first.skipped(skip)
+
+    def forward(
+        self, x: Float[Tensor, "b i h w"], skipped: Float[Tensor, "b o h2 w2"] | None = None
+    ) -> Float[Tensor, "b o2 h2 w2"]:
+        """x, or x and what the skip connection adds, through all of them."""
+        first, *others = self
+        out: Tensor = first(x, skipped)
+        for other in others:
+            out = other(out)
+        return out
+
+
+class ConvBlock(Block):
     """Two Convs."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -118,7 +188,7 @@ class DownBlock(nn.Sequential):
         super().__init__(Conv(inputs, outputs, stride=2), ConvBlock(outputs, outputs))
 
 
-class UpBlock(nn.Sequential):
+class UpBlock(Block):
     """An UpConv and a ConvBlock: twice the size."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -183,29 +253,36 @@ class CourseUNet(Network):
         """c₁ and c₂ of one-hot classes; nothing when the network has none."""
         return (self.class1(conditions), self.class2(conditions)) if self.config.classes else ()
 
-    def forward(
-        self, x: Float[Tensor, "b c h w"], time: Float[Tensor, "b 1"] | None = None, condition: Encoded = ()
-    ) -> Float[Tensor, "b c h w"]:
-        """The network's output for pictures x: the module's equations.
-
-        `time` is the level's time in [0, 1]; `condition` what `encode` made of classes. Each must be given exactly
-        when the network has it (ValueError otherwise).
-        """
-        if (time is not None) != self.config.time or bool(condition) != self.config.conditioned:
-            raise ValueError(f"a network with {self.config} was called with other conditions")
+    def see(self, x: Float[Tensor, "b c h w"], time: Float[Tensor, "b 1"] | None = None) -> Seen:
+        """The way down and the unflattened vector; what the skips add on the way up; t₁ and t₂."""
         full = self.init(x)
         half = self.down1(full)
         quarter = self.down2(half)
         u = self.unflatten(self.flatten(quarter))
-        if condition:
-            u = u * condition[0]
-        if time is not None:
-            u = u + self.time1(time)
-        v = self.up1(torch.cat([u, quarter], dim=1))
-        if condition:
-            v = v * condition[1]
-        if time is not None:
-            v = v + self.time2(time)
-        w = self.up2(torch.cat([v, half], dim=1))
-        out: Tensor = self.final(self.out(torch.cat([w, full], dim=1)))
+        skips = (self.up1.skipped(quarter), self.up2.skipped(half), self.out.skipped(full))
+        return (u, *skips) if time is None else (u, *skips, self.time1(time), self.time2(time))
+
+    def answer(self, seen: Seen, condition: Encoded) -> Float[Tensor, "b c h w"]:
+        """The way up: the module's equations."""
+        u, quarter, half, full, *times = seen
+        factors = condition or (None, None)
+        t1, t2 = times or (None, None)
+        v = self.up1(_conditioned(u, factors[0], t1), quarter)
+        w = self.up2(_conditioned(v, factors[1], t2), half)
+        out: Tensor = self.final(self.out(w, full))
         return out
+
+    def ready(self, dtype: torch.dtype) -> CourseUNet:
+        """With every batch normalisation inside the convolution before it, which is the same function."""
+        copied = copy.deepcopy(self).eval()
+        for module in copied.modules():
+            if isinstance(module, Unit):
+                module.fold()
+        return copied.to(dtype)
+
+
+def _conditioned(x: Tensor, factor: Tensor | None, term: Tensor | None) -> Tensor:
+    """c · x + t, as far as there is a class and a time."""
+    if factor is None:
+        return x if term is None else x + term
+    return x * factor if term is None else torch.addcmul(term, x, factor)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from jaxtyping import Float, Shaped
+import torch
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 Encoded = tuple[Tensor, ...]
 """A network's own reading of some conditions: tensors whose first axis is the condition. Empty where it has none."""
+Seen = tuple[Tensor, ...]
+"""What a network sees in some pictures, whatever it is asked of them: tensors whose first axis is the picture."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,35 @@ class Network(nn.Module, ABC):
         """All that the network computes from conditions alone, once for all levels of a run."""
 
     @abstractmethod
-    def forward(
-        self, x: Float[Tensor, "b i h w"], time: Float[Tensor, "b 1"] | None = None, condition: Encoded = ()
-    ) -> Float[Tensor, "b o h w"]:
-        """The output for pictures x, the channels of their guides after their own where there are any.
+    def see(self, x: Float[Tensor, "b i h w"], time: Float[Tensor, "b 1"] | None = None) -> Seen:
+        """All that the network computes from pictures and their times alone, once for all conditions.
 
-        `time` in [0, 1] is given exactly when the network is timed (ValueError else).
+        After the pictures' channels come those of their guides where there are any. `time` in [0, 1] is given exactly
+        when the network is timed (ValueError else).
         """
+
+    @abstractmethod
+    def answer(self, seen: Seen, condition: Encoded) -> Float[Tensor, "r o h w"]:
+        """The output from what was seen in the picture and encoded of the condition of each row."""
+
+    def forward(
+        self,
+        x: Float[Tensor, "b i h w"],
+        time: Float[Tensor, "b 1"] | None = None,
+        condition: Encoded = (),
+        of: Int[Tensor, " r"] | None = None,
+    ) -> Float[Tensor, "r o h w"]:
+        """The output for each condition: of picture `of[k]` of x for the k-th, by default of its own.
+
+        Raises ValueError when time or condition are not what this network takes.
+        """
+        if (time is not None) != self.config.timed or bool(condition) != self.config.conditioned:
+            takes = {"time": self.config.timed, "condition": self.config.conditioned}
+            wanted = " and ".join(f"{'a' if yes else 'no'} {what}" for what, yes in takes.items())
+            raise ValueError(f"a {self.config.kind} with {wanted} was called otherwise")
+        seen = self.see(x, time)
+        return self.answer(seen if of is None else tuple(part[of] for part in seen), condition)
+
+    def ready(self, dtype: torch.dtype) -> Network:
+        """A copy for sampling alone, with its weights in `dtype`, as fast as the architecture can be made."""
+        return copy.deepcopy(self).eval().to(dtype)

@@ -73,7 +73,8 @@ def attend(
     Written out, because torch's fused attention takes three times as long to train on a processor at these sizes.
     """
     likeness = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    return likeness.masked_fill(~counts, -1e4).softmax(-1) @ value
+    out: Tensor = likeness.masked_fill(~counts, -1e4).softmax(-1) @ value
+    return out
 
 
 class TextLayer(nn.Module):

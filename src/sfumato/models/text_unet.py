@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sfumato.errors import UsageError
-from sfumato.models.network import Encoded, Network, NetworkConfig
+from sfumato.models.network import Encoded, Network, NetworkConfig, Seen
 from sfumato.models.text import Vocabulary, words
 from sfumato.models.text_encoder import Attention, TextEncoder, zeroed
 
@@ -209,19 +209,18 @@ class TextUNet(Network):
         pairs = [attention.read(vectors) for attention in attentions if isinstance(attention, Attention)]
         return (self.pooled(vectors[:, 0]), counts, *(tensor for pair in pairs for tensor in pair))
 
-    def forward(
-        self, x: Float[Tensor, "b i h w"], time: Float[Tensor, "b 1"] | None = None, condition: Encoded = ()
-    ) -> Float[Tensor, "b o h w"]:
-        """The network's output for pictures x (and their guides, as further channels).
+    def see(self, x: Float[Tensor, "b i h w"], time: Float[Tensor, "b 1"] | None = None) -> Seen:
+        """The patches and the embedding of the time: from the first block on, everything depends on the text."""
+        assert time is not None
+        h = self.first(self.unshuffle(x))
+        return h, self.time(sinusoids(time, self.config.widths[-1]).to(x.dtype))
 
-        Wants the levels' times and what `encode` made of the prompts (ValueError without).
-        """
-        if time is None or not condition:
-            raise ValueError("a text UNet wants the time and a condition")
+    def answer(self, seen: Seen, condition: Encoded) -> Float[Tensor, "b o h w"]:
+        """The blocks."""
+        h, time = seen
         pooled, counts, *pairs = condition
         reading = Words(counts, pairs)
-        embedding = F.silu(self.time(sinusoids(time, self.config.widths[-1]).to(pooled.dtype)) + pooled)
-        h = self.first(self.unshuffle(x))
+        embedding = F.silu(time + pooled)
         skips: list[Tensor] = []
         blocks = self.config.blocks
         for k, stage in enumerate(self.down):

@@ -1,0 +1,208 @@
+"""The rows of the table for processors: what is compared, and how each side does it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.paired import Case
+from benchmarks.plain import (
+    Digits,
+    PlainUNet,
+    ancestral,
+    denoiser_training,
+    forward_flops,
+    guided,
+    training,
+)
+from sfumato.app.job import Loader
+from sfumato.app.jobs import Generate
+from sfumato.app.run import run
+from sfumato.backends.network import NetworkDenoiser
+from sfumato.backends.registry import load
+from sfumato.core.estimates import guided as guided_tree
+from sfumato.core.plan import Plan
+from sfumato.models.course_unet import CourseUNet, CourseUNetConfig
+from sfumato.models.text_unet import TextUNet, TextUNetConfig
+from sfumato.training.data import ImageData
+from sfumato.training.datasets.typeset import load_typeset
+from sfumato.training.recipe import load_recipe
+from sfumato.training.trainer import Trainer
+
+SEED = 0
+DIGITS = tuple("0123456789")
+GUIDED = 40
+"""Pictures of the rows about sampling: four of each digit."""
+STEPS = 15
+"""Strided steps that are as good as all of them; the table of quality says so."""
+
+
+def _data(count: int = 2048) -> ImageData:
+    return load_typeset(count)
+
+
+def _next(steps: Iterator[object], count: int) -> Callable[[], None]:
+    def call() -> None:
+        for _ in range(count):
+            next(steps)
+
+    return call
+
+
+def train_class() -> Case:
+    """A step of the class recipe: D = 64, batch 64."""
+    torch.manual_seed(SEED)
+    data = _data()
+    recipe = load_recipe("class").with_changes({"epochs": 10_000})
+    plain = PlainUNet(CourseUNet(CourseUNetConfig(width=64, classes=DIGITS)))
+    betas = torch.linspace(1e-4, 0.02, 300)
+    theirs = training(plain, Digits(data.images, data.labels), 64, (1 - betas).cumprod(0), recipe.lr)
+    ours = Trainer(recipe, data).run()
+    flops = 3 * forward_flops(plain.eval(), torch.zeros(1, 1, 28, 28), torch.zeros(1, 1), torch.zeros(1, 10))
+    plain.train()
+    return Case(
+        "training, D = 64, batch 64", _next(theirs, 3), _next(ours, 3), 3 * 64, "pictures", flops, "`train class`"
+    )
+
+
+def train_denoiser() -> Case:
+    """A step of the denoiser recipe: D = 128, batch 256."""
+    torch.manual_seed(SEED)
+    data = _data()
+    recipe = load_recipe("denoiser").with_changes({"epochs": 10_000})
+    plain = PlainUNet(CourseUNet(CourseUNetConfig(width=128, time=False)))
+    theirs = denoiser_training(plain, Digits(data.images, data.labels), 256, 0.5, recipe.lr)
+    ours = Trainer(recipe, data).run()
+    flops = 3 * forward_flops(plain.eval(), torch.zeros(1, 1, 28, 28))
+    plain.train()
+    return Case(
+        "training, D = 128, batch 256", _next(theirs, 1), _next(ours, 1), 256, "pictures", flops, "`train denoiser`"
+    )
+
+
+def _plain_digits(model: NetworkDenoiser) -> PlainUNet:
+    """The weights of a model, driven in the plain way."""
+    network = CourseUNet(model.network.config)  # type: ignore[arg-type]
+    network.load_state_dict(model.network.state_dict())
+    return PlainUNet(network).eval()
+
+
+def guided_step(dtype: str = "bfloat16") -> Case:
+    """A guided step of the digits: 40 pictures."""
+    ours, reference = load("digits", "cpu", dtype), load("digits", "cpu", "float32")
+    assert isinstance(ours, NetworkDenoiser)
+    assert isinstance(reference, NetworkDenoiser)
+    plain = _plain_digits(reference)
+    x = torch.randn(GUIDED, 1, 28, 28, generator=torch.Generator().manual_seed(SEED))
+    labels = torch.arange(GUIDED) % 10
+    level = ours.schedule.level(150)
+    plan = Plan([guided_tree(str(int(label)), scale=2.0) for label in labels])
+    time, condition = torch.full((GUIDED, 1), 0.5), F.one_hot(labels, 10).float()
+    flops = 2 * forward_flops(plain, x[:1], time[:1], condition[:1])
+    return Case(
+        f"a guided step of 40 digits ({dtype})",
+        lambda: [guided(plain, x, time, condition, 2.0) for _ in range(2)],
+        lambda: [plan.estimate(ours, x, level, ours.row_limit()) for _ in range(2)],
+        2,
+        "steps",
+        GUIDED * flops,
+        "guidance: two answers for each picture",
+    )
+
+
+def forty_digits() -> Case:
+    """40 guided digits, from noise to the end."""
+    reference = load("digits", "cpu", "float32")
+    assert isinstance(reference, NetworkDenoiser)
+    plain = _plain_digits(reference)
+    labels = torch.arange(GUIDED) % 10
+    alphas = torch.tensor([reference.schedule.level(t).alpha ** 2 for t in range(300)])
+    jobs = [
+        Generate(prompt=str(int(label)), seed=k, steps=STEPS, guidance=2.0, dtype="bfloat16")
+        for k, label in enumerate(labels)
+    ]
+    models = {"bfloat16": load("digits", "cpu", "bfloat16")}
+    loader: Loader = lambda _, dtype: models[dtype]  # noqa: E731
+    return Case(
+        f"40 guided digits: 300 ancestral steps against {STEPS}",
+        lambda: ancestral(plain, labels, alphas, 2.0),
+        lambda: run(jobs, loader),
+        GUIDED,
+        "pictures",
+        0,
+        "judged equally good: see the table of quality",
+    )
+
+
+def text_picture() -> Case:
+    """One picture of 64 pixels with 25 guided steps of a text network (random weights: speed knows no quality)."""
+    torch.manual_seed(SEED)
+    words = tuple(sorted({f"word{k}" for k in range(2000)}))
+    network = TextUNet(TextUNetConfig(words)).eval()
+    recipe = load_recipe("text")
+    schedule = recipe.make_schedule()
+    model = NetworkDenoiser("text", network, schedule, recipe.prediction, torch.bfloat16, pixel_range=(-1.0, 1.0))
+    job = Generate(model="text", prompt="word1 word2 word3", seed=SEED, steps=25, guidance=4.0)
+    from diffusers import DDPMScheduler
+
+    scheduler = DDPMScheduler(1000, prediction_type="v_prediction", clip_sample=False)
+
+    @torch.no_grad()
+    def theirs() -> Tensor:
+        scheduler.set_timesteps(25)
+        x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(SEED))
+        condition = network.encode(network.read([None, job.prompt]))
+        for t in scheduler.timesteps:
+            empty, asked = network(torch.cat([x, x]), torch.full((2, 1), float(t) / 1000), condition).chunk(2)
+            x = scheduler.step(empty + 4.0 * (asked - empty), t, x).prev_sample
+        return x
+
+    flops = 50 * forward_flops(
+        network, torch.zeros(1, 3, 64, 64), torch.zeros(1, 1), network.encode(network.read([job.prompt]))
+    )
+    return Case(
+        "a text picture, 64 px, 25 guided steps",
+        theirs,
+        partial(run, [job], lambda _, __: model),
+        1,
+        "pictures",
+        flops,
+        "plain: a loop with the DDPMScheduler of diffusers around the same network",
+    )
+
+
+ROWS: dict[str, Callable[[], Case]] = {
+    "train-class": train_class,
+    "train-denoiser": train_denoiser,
+    "step": guided_step,
+    "step-float32": partial(guided_step, "float32"),
+    "digits": forty_digits,
+    "text": text_picture,
+}
+"""Cases by name; each is made when it is run."""
+
+
+def starts() -> dict[str, Callable[[], None]]:
+    """Commands in new processes, by what they are."""
+    command = [sys.executable, "-m", "sfumato"]
+
+    def call(*arguments: str) -> Callable[[], None]:
+        def start() -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                out = ["--out", str(Path(folder) / "out")] if arguments[0] == "generate" else []
+                subprocess.run([*command, *arguments, *out], check=True, stdout=subprocess.DEVNULL)
+
+        return start
+
+    return {
+        "`sfumato --help`": call("--help"),
+        "`sfumato generate 0 … 9` from a cold process": call("generate", *DIGITS, "--quiet"),
+    }

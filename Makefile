@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .venv/.user: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) install --quiet --constraint constraints.txt torch
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[report]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[report,studio]'
 	@touch $@
 
 .venv/.dev: .venv/.user

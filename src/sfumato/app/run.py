@@ -57,6 +57,12 @@ class Batch:
         """The model of all of them."""
         return self.tasks[0].models[-1]
 
+    @property
+    def total(self) -> int:
+        """How many steps it takes: the path is walked from the noisiest start of its tasks."""
+        starts = [task.canvas.start for task in self.tasks]
+        return len(self.path) - 1 - min(0 if start is None else self.path.index(start.level) for start in starts)
+
     def steps(self) -> Iterator[Step]:
         """Every step of the loop."""
         return steps(
@@ -92,7 +98,14 @@ def batches_above(results: Sequence[Result], load: Loader) -> list[Batch]:
 
 def run(jobs: Sequence[AnyJob], load: Loader, on_step: Callable[[Batch, Step], None] | None = None) -> list[Result]:
     """Run jobs to their ends; results in the order of the jobs. `on_step` sees every step of every batch."""
-    done: dict[int, Result] = {}
+    done = {id(result.job): result for result in finished(jobs, load, on_step)}
+    return [done[id(job)] for job in jobs]
+
+
+def finished(
+    jobs: Sequence[AnyJob], load: Loader, on_step: Callable[[Batch, Step], None] | None = None
+) -> Iterator[Result]:
+    """The results of jobs, each as soon as it is there."""
     batches = make_batches(jobs, load)
     prepare(jobs, load)
     while batches:
@@ -103,12 +116,12 @@ def run(jobs: Sequence[AnyJob], load: Loader, on_step: Callable[[Batch, Step], N
                 if on_step is not None:
                     on_step(batch, last)
             assert last is not None
-            results += batch.results(last)
+            ended = batch.results(last)
+            yield from (result for result in ended if len(result.models) == 1 + len(result.job.larger))
+            results += ended
         for model in dict.fromkeys(batch.model for batch in batches):
             model.rest()
-        done.update({id(result.job): result for result in results})
         batches = batches_above(results, load)
-    return [done[id(job)] for job in jobs]
 
 
 def notes(batches: Sequence[Batch], load: Loader) -> list[str]:
@@ -152,7 +165,7 @@ def total_steps(batches: Sequence[Batch], load: Loader) -> int:
                 stage = job.stage(index, models)
                 later.add((k, job.larger[:index], len(stage.loop.path(models[index].schedule, stage.steps)) - 1))
     # Jobs that share a batch now and their later models share the later ones.
-    return sum(len(batch.path) - 1 for batch in batches) + sum(steps for *_, steps in later)
+    return sum(batch.total for batch in batches) + sum(steps for *_, steps in later)
 
 
 def prepare(jobs: Sequence[AnyJob], load: Loader) -> None:

@@ -73,23 +73,27 @@ def follow(
     quiet: bool = False,
     tensorboard: bool = False,
     warn: Warn = lambda _: None,
+    watchers: Sequence[Watcher] = (),
 ) -> None:
-    """Train to the end or until `stop`, showing progress, and leave samples, curves and a report in the run."""
+    """Train to the end or until `stop`, showing progress, and leave samples, curves and a report in the run.
+
+    `watchers` are told as well as those that `quiet` and `tensorboard` speak of.
+    """
     if not trainer.processes.first:
         deque(train(run, trainer, stop=stop), maxlen=0)
         return
     with ExitStack() as stack:
-        watchers: list[Watcher] = []
+        told = [*watchers]
         if tensorboard:
-            watchers.append(stack.enter_context(TensorBoard(run.path / "tensorboard")))
+            told.append(stack.enter_context(TensorBoard(run.path / "tensorboard")))
         if (person := stack.enter_context(watch(trainer, quiet=quiet))) is not None:
-            watchers.append(person)
+            told.append(person)
         for progress in train(run, trainer, stop=stop, warn=warn):
-            for watcher in watchers:
+            for watcher in told:
                 watcher.step(progress)
             if progress.epoch_ends:
                 with suppress(_Stopped):
-                    _look(run, trainer, progress, stop, watchers)
+                    _look(run, trainer, progress, stop, told)
     write_text(run.path / "report.html", run_report(run))  # with the result, which is there by now
 
 

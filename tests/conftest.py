@@ -11,3 +11,5 @@ install_import_hook("sfumato", "typecheck.check")
 # Timing is never a test: the machine may be busy.
 settings.register_profile("sfumato", deadline=None)
 settings.load_profile("sfumato")
+
+pytest_plugins = ["browser"]

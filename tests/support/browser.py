@@ -23,9 +23,9 @@ HERE = {"", "127.0.0.1", "localhost"}
 """Hosts that a page of ours may ask: none (a file, data) or this machine."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A Chromium, one for all tests."""
+    """A Chromium, one for the tests of a file: as long as it runs, no other event loop can in this thread."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")

@@ -141,19 +141,35 @@ def tour(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the page, its pictures and numbers.")] = Path(
         "tour"
     ),
+    model: Annotated[
+        str, typer.Option("--model", help="What the tour is of: a name of `models list`, a run, a folder or a file.")
+    ] = "digits",
+    photo: Annotated[
+        Path | None, typer.Option("--photo", help="A picture of your own to be noised, cleaned and edited.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer pictures of everything, in about a minute.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="More seeds of everything: tighter numbers.")] = False,
     data: Data = None,
     seed: c.Seed = 0,
     device: c.Device = "auto",
+    memory: c.Memory = "auto",
+    dtype: c.Dtype = "auto",
     json: c.Json = False,
     quiet: c.Quiet = False,
 ) -> None:
     """Everything in one page: noising, denoising, guidance, edits, inpainting, illusions, training."""
-    from sfumato.app.tour import run_tour
+    from sfumato.app.tour import FULL, QUICK, USUAL, clean_pictures, read_photo, run_tour, subject_of
 
+    if quick and full:
+        raise UsageError("--quick makes less and --full more; give one of them")
     c.check_folder(out)
-    result = run_tour(
-        out, data=_pictures(data), model_loader=c.Output(device=device).load, seed=seed, on_progress=_tell(quiet)
-    )
+    load = c.Output(device=device, memory=memory).load
+    loaded = load(model, dtype)
+    own = None if photo is None else read_photo(photo, loaded.shape)
+    told = clean_pictures(loaded, data, lambda line: typer.echo(line, err=True))
+    subject = subject_of(loaded, model, told, own)
+    size = QUICK if quick else FULL if full else USUAL
+    result = run_tour(out, subject, load, seed=seed, size=size, on_progress=_tell(quiet or json))
     if json:
         typer.echo(json_module.dumps({"report": str(result.report), "numbers": result.numbers}))
     elif not quiet:

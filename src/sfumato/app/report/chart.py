@@ -10,7 +10,9 @@ from sfumato.app.report.figures import Html, text
 
 Point = tuple[float, float]
 WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 58, 24, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 72, 24, 12, 54
+_DOTS = 12
+"""A line of at most so many points shows where they are."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,11 @@ def _axis(label: str, values: Sequence[float], log: bool, start: float, end: flo
 
 
 def _line(line: Series, across: Axis, up: Axis) -> str:
-    path = " ".join(f"{across(px):.1f},{up(py):.1f}" for px, py in line.points)
-    return f'<polyline class="line s{line.colour}{" faint" if line.faint else ""}" points="{path}"/>'
+    at = [(f"{across(px):.1f}", f"{up(py):.1f}") for px, py in line.points]
+    path = " ".join(f"{x},{y}" for x, y in at)
+    drawn = f'<polyline class="line s{line.colour}{" faint" if line.faint else ""}" points="{path}"/>'
+    dots = at if len(at) <= _DOTS else []
+    return drawn + "".join(f'<circle class="dot s{line.colour}" cx="{x}" cy="{y}" r="3.4"/>' for x, y in dots)
 
 
 def _grid(across: Axis, up: Axis) -> str:
@@ -112,7 +117,7 @@ def _grid(across: Axis, up: Axis) -> str:
     for value in across.ticks():
         at, bottom = across(value), HEIGHT - BOTTOM
         out.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{bottom}"/>')
-        out.append(f'<text x="{at:.1f}" y="{bottom + 18}" text-anchor="middle">{value:,g}</text>')
+        out.append(f'<text x="{at:.1f}" y="{bottom + 20}" text-anchor="middle">{value:,g}</text>')
     centre, middle = (LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2
     out.append(f'<text x="{centre}" y="{HEIGHT - 6}" text-anchor="middle">{text(across.label)}</text>')
     turned = f'transform="rotate(-90 14 {middle})"'

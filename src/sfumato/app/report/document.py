@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from sfumato.app.report.figures import Html, text
+from sfumato.app.report.interactive import script_for
 
 
 def document(title: str, body: str) -> str:
-    """A whole page, light or dark as its reader likes it."""
+    """A whole page, light or dark as its reader likes it; with the viewer's script where a figure of it wants one."""
     style = (files("sfumato.app.report") / "style.css").read_text(encoding="utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{text(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+        f"<title>{text(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}{script_for(body)}</body>\n</html>\n"
     )
 
 
@@ -27,8 +28,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> H
         for row in rows
     )
     return Html(
-        f'<div class="scroll"><table><caption>{text(caption)}</caption><thead><tr>{top}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        f'<div class="scroll" tabindex="0" role="group" aria-label="Table"><table><caption>{text(caption)}</caption>'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

@@ -26,6 +26,8 @@ GREYS = 16
 """Levels of grey in an animation: noise does not compress, fewer levels do."""
 COLOURS = 128
 """Colours in a frame of an animation in colour."""
+_SMOOTH = 128
+"""Pixels of a picture that is larger than that are no longer shown as squares."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +43,6 @@ class Tile:
     """Whether the judge read what was asked for."""
     width: int | None = None
     """In CSS pixels, smoothed as the eye would; None fills its column, every pixel a square."""
-    turn: str = ""
-    """What happens under the pointer: `rotate`, `flip` or `mirror`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +61,17 @@ def text(value: object) -> Html:
 def figure(rows: Sequence[Row], caption: str) -> Html:
     """Rows of pictures; equal columns, narrower on a narrow screen."""
     columns = max(len(row.tiles) for row in rows)
+    largest = max(tile.picture.shape[-1] for row in rows for tile in row.tiles)
     labelled = " labelled" if any(row.label for row in rows) else ""
     body = "".join(_row(row) for row in rows)
     legend = f"<figcaption>{text(caption)}</figcaption>"
-    return Html(f'<figure class="tiles{labelled}" style="--columns:{columns}">{body}{legend}</figure>')
+    style = f"--columns:{columns};--tile:{_shown(largest)}px"
+    return Html(f'<figure class="tiles{labelled}" style="{style}">{body}{legend}</figure>')
+
+
+def side_by_side(figures: Sequence[Html]) -> Html:
+    """Figures in two columns where there is room for them."""
+    return Html(f'<div class="pair">{"".join(figures)}</div>') if len(figures) > 1 else Html("".join(figures))
 
 
 def picture(image: Image.Image, alt: str, caption: str, width: int, format: str = "PNG") -> Html:
@@ -72,10 +79,25 @@ def picture(image: Image.Image, alt: str, caption: str, width: int, format: str 
     return animation(_encoded(image, format), alt, caption, width, format.lower())
 
 
-def animation(content: bytes, alt: str, caption: str, width: int, kind: str = "gif") -> Html:
-    """A picture or animation from its bytes."""
-    source = f'src="{_uri(content, kind)}" alt="{text(alt)}" style="width:{width}px"'
-    return Html(f'<figure><img class="pixels wide" {source}><figcaption>{text(caption)}</figcaption></figure>')
+def animation(
+    content: bytes, alt: str, caption: str, width: int, kind: str = "gif", still: Image.Image | None = None
+) -> Html:
+    """A picture or animation from its bytes; `still` is shown in its place to who would rather have nothing move."""
+    image = f'<img class="pixels wide" src="{_uri(content, kind)}" alt="{text(alt)}" style="width:{width}px">'
+    if still is not None:
+        calm = f'<source media="(prefers-reduced-motion: reduce)" srcset="{data_url(still)}">'
+        image = f"<picture>{calm}{image}</picture>"
+    return Html(f"<figure>{image}<figcaption>{text(caption)}</figcaption></figure>")
+
+
+def cells(tiles: Sequence[Tile]) -> Html:
+    """Pictures side by side, in equal columns; what is around them sets their number, `--columns`."""
+    return Html(f'<div class="cells">{"".join(map(_tile, tiles))}</div>')
+
+
+def data_url(image: Image.Image) -> str:
+    """A picture as the source of an `<img>`, without loss."""
+    return _uri(_encoded(image, "PNG"), "png")
 
 
 def disk_sheet(rows: Sequence[Row]) -> Image.Image:
@@ -96,18 +118,23 @@ def frames(grids: Sequence[Float[Tensor, "n c h w"]], columns: int, zoom: int) -
 
 def _row(row: Row) -> str:
     label = f'<div class="label">{text(row.label)}</div>' if row.label else ""
-    return f'<div class="row">{label}<div class="cells">{"".join(map(_tile, row.tiles))}</div></div>'
+    return f'<div class="row">{label}{cells(row.tiles)}</div>'
 
 
 def _tile(tile: Tile) -> str:
-    classes = "" if tile.width else "pixels"
-    classes += f" turn {tile.turn}" if tile.turn else ""
+    sharp = tile.width is None and tile.picture.shape[-1] <= _SMOOTH
     style = f' style="width:{tile.width}px"' if tile.width else ""
-    source = _uri(_encoded(to_image(tile.picture), "PNG"), "png")
+    source = data_url(to_image(tile.picture))
     mark = {"right": '<b class="right">✓</b> ', "wrong": '<b class="wrong">✗</b> ', "": ""}[tile.verdict]
     caption = f"<span>{mark}{text(tile.caption)}</span>" if tile.caption or mark else ""
-    image = f'<img class="{classes.strip()}" src="{source}" alt="{text(tile.alt)}"{style}>'
+    kind = ' class="pixels"' if sharp else ""
+    image = f'<img{kind} src="{source}" alt="{text(tile.alt)}"{style}>'
     return f'<div class="tile">{image}{caption}</div>'
+
+
+def _shown(size: int) -> int:
+    """CSS pixels of a picture, at most: a whole multiple of its own where it is small."""
+    return size * max(1, round(112 / size)) if size <= _SMOOTH else 256
 
 
 def _encoded(image: Image.Image, format: str) -> bytes:

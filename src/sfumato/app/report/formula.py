@@ -15,8 +15,8 @@ def formula(line: str) -> Html:
     """A displayed formula.
 
     Letters are variables (a hat or bar over one stays over it), digits numbers, quoted words upright; `_` and `^` take
-    the next letter or `{group}`, `√{…}` a root, `frac{…}{…}` a fraction, `;` a comma and
-    a space. Raises ValueError for anything unbalanced.
+    the next letter or `{group}`, `√{…}` a root, `frac{…}{…}` a fraction, `Σ` a sum, `;` a
+    comma and a space. Raises ValueError for anything unbalanced.
     """
     # Letters come apart from their accents; signs such as ≠ stay whole.
     apart = (unicodedata.normalize("NFD", sign) if sign.isalpha() else sign for sign in line.strip())
@@ -68,6 +68,8 @@ def _leaf(token: str) -> str:
         return '<mo>,</mo><mspace width="1.6em"></mspace>'
     if token[0] == '"':
         return f"<mtext>{text(token[1:-1])}</mtext>"
+    if token == "Σ":
+        return "<mo>∑</mo>"
     if token[0].isdigit():
         return f"<mn>{token}</mn>"
     if not token[0].isalpha():

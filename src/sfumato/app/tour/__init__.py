@@ -1,8 +1,7 @@
-"""The tour: everything that sfumato does, on the bundled digits, as one page with figures, animations and numbers."""
+"""The tour: everything that sfumato does, on one page with figures, animations and numbers."""
 
 from __future__ import annotations
 
-import functools
 import json
 import platform
 import time
@@ -15,34 +14,66 @@ from typing import Any
 import torch
 
 from sfumato.app.job import Loader
-from sfumato.app.tour import rows_a, rows_b, rows_edit, rows_illusions
-from sfumato.app.tour.logs import training
-from sfumato.app.tour.page import Front, KeyNumber, Section, build
-from sfumato.app.tour.workshop import DENOISER, FULL, MODEL, TIME_MODEL, TINY, TourSize, Workshop
+from sfumato.app.tour import (
+    rows_a,
+    rows_ask,
+    rows_b,
+    rows_edit,
+    rows_illusions,
+    rows_more,
+    rows_paint,
+    rows_trained,
+)
+from sfumato.app.tour.family import family, training_of
+from sfumato.app.tour.front import front
+from sfumato.app.tour.inputs import clean_pictures, read_photo
+from sfumato.app.tour.logs import Training
+from sfumato.app.tour.page import Section, build
+from sfumato.app.tour.sizes import FULL, QUICK, TINY, USUAL, TourSize
+from sfumato.app.tour.subject import Subject, subject_of
+from sfumato.app.tour.workshop import Workshop
 from sfumato.backends.model import Model
-from sfumato.evaluation.judge import Judge, load_judge
+from sfumato.backends.registry import dtype_name
+from sfumato.errors import UsageError
 from sfumato.files import write_text
-from sfumato.training.data import ImageData
-from sfumato.training.datasets.typeset import load_typeset
 
-__all__ = ["FULL", "TINY", "TourResult", "TourSize", "run_tour"]
+__all__ = [
+    "FULL",
+    "QUICK",
+    "TINY",
+    "USUAL",
+    "Subject",
+    "TourResult",
+    "TourSize",
+    "clean_pictures",
+    "read_photo",
+    "run_tour",
+    "subject_of",
+]
 
 CHAPTERS: tuple[tuple[str, Callable[[Workshop], list[Section]]], ...] = (
+    ("steps (A0)", rows_ask.steps),
     ("denoising (A1.1–A1.4)", rows_a.denoising),
     ("sampling (A1.5)", rows_a.sampling),
-    ("guidance (A1.6)", rows_a.guidance),
+    ("guidance (A1.6)", rows_ask.guidance),
     ("image to image (A1.7)", rows_edit.image_to_image),
     ("drawings (A1.7.1)", rows_edit.drawings),
-    ("inpainting (A1.7.2)", rows_edit.inpainting),
+    ("inpainting (A1.7.2)", rows_paint.inpainting),
     ("with a prompt (A1.7.3)", rows_edit.prompted),
     ("anagrams (A1.8)", rows_illusions.anagrams),
     ("hybrids (A1.9)", rows_illusions.hybrids),
+    ("a design (A2)", rows_ask.design),
     ("a denoiser (B1)", rows_b.denoiser),
-    ("diffusion models (B2)", rows_b.diffusion),
-    ("in motion (B3)", rows_b.motion),
+    ("diffusion models (B2)", rows_trained.diffusion),
+    ("in motion (B3)", rows_trained.motion),
+    ("several readings (C1)", rows_illusions.several),
+    ("rearranged (C2)", rows_illusions.rearranged),
+    ("regions (C3)", rows_more.regions),
+    ("wider than the model (C4)", rows_more.wide),
+    ("other factors (C5)", rows_more.factored),
+    ("a search (C6)", rows_more.search),
 )
-TYPESET = 1000
-"""Drawn digits to choose from where MNIST is not at hand."""
+"""Each looks at the subject, and gives no section where it has nothing to show of it."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +92,12 @@ def _silent(what: str, done: int, total: int) -> None:
 
 def run_tour(
     folder: Path,
+    subject: Subject,
+    load: Loader,
     *,
-    data: ImageData | None,
-    model_loader: Loader,
     seed: int = 0,
     on_progress: Callable[[str, int, int], None] = _silent,
-    size: TourSize = FULL,
-    judge: Judge | None = None,
+    size: TourSize = USUAL,
 ) -> TourResult:
     """Make `report.html`, `numbers.json`, `pictures` and `inputs` in a folder.
 
@@ -75,16 +105,18 @@ def run_tour(
 
     Args:
         folder: Where everything goes; made if it is not there.
-        data: Test digits, the inputs of part A and what is measured against; None draws typeset ones.
-        model_loader: A model by name and dtype: `digits`, `digits/time` and `digits/denoiser` are asked for.
+        subject: The model, and what it can be asked for.
+        load: A model by name and dtype: the subject's, its later stages and its family are asked for.
         seed: Of the first picture of every row.
         on_progress: Is told what is being done, how many chapters are finished, and how many there are.
         size: How much is made.
-        judge: Who reads the digits, by default the packaged one.
+
+    Raises UsageError for a model of which there is nothing to be shown.
     """
     started = time.monotonic()
-    digits = load_typeset(TYPESET, split="test") if data is None else data
-    w = Workshop(folder, functools.cache(model_loader), judge or load_judge(), digits, size, seed)
+    w = Workshop(folder, load, subject, size, seed, dtype_name(subject.model.dtype))
+    if subject.iterates:  # a text encoder is loaded once for all prompts
+        subject.model.prepare([prompt for prompt in subject.prompts.all if _asked(subject, prompt)])
     sections: list[Section] = []
     seconds: dict[str, float] = {}
     for k, (name, chapter) in enumerate(CHAPTERS):
@@ -92,21 +124,34 @@ def run_tour(
         begun = time.monotonic()
         sections += chapter(w)
         seconds[name] = round(time.monotonic() - begun, 2)
+    if not sections:
+        raise UsageError(f"there is nothing to be shown of model {subject.name}")
     took = time.monotonic() - started
     numbers = {
         "environment": _environment(),
-        "models": {name: _about_model(w.load(name, "float32")) for name in (MODEL, TIME_MODEL, DENOISER)},
-        "judge": w.judge.facts,
-        "data": {"name": digits.name, "pictures": len(digits)},
+        "models": _models(w),
+        "judge": _judge(w),
+        "data": {"name": subject.data.name, "pictures": len(subject.data)},
+        "photo": None if subject.own is None else subject.own.name,
+        "prompts": [prompt for prompt in subject.prompts.all if prompt is not None],
+        "notes": _notes(subject),
         "seed": seed,
         "seconds": {"total": round(took, 2), **seconds},
         "rows": {section.id: section.numbers for section in sections},
     }
     write_text(folder / "numbers.json", json.dumps(numbers, ensure_ascii=False, indent=1))
     report = folder / "report.html"
-    write_text(report, build(_front(w, numbers, took), sections))
+    write_text(report, build(front(w, sections, numbers, took), sections))
     on_progress("done", len(CHAPTERS), len(CHAPTERS))
     return TourResult(report, numbers)
+
+
+def _asked(subject: Subject, prompt: str | None) -> bool:
+    try:
+        subject.model.check(prompt)
+    except UsageError:
+        return False
+    return True
 
 
 def _environment() -> dict[str, Any]:
@@ -119,83 +164,29 @@ def _environment() -> dict[str, Any]:
     }
 
 
-def _about_model(model: Model) -> dict[str, Any]:
-    known = training(model.name)
+def _models(w: Workshop) -> dict[str, Any]:
+    found = {name: _about(model, known) for name, model, known in family(w)}
+    return {w.subject.name: _about(w.model, training_of(w.subject.name, w.model)), **found}
+
+
+def _about(model: Model, known: Training | None) -> dict[str, Any]:
     about = {"sha256": model.sha256, "device": str(model.device)}
     keys = ("steps", "epochs", "epochs_of_recipe", "finished")
-    # The log in the package is that of the packaged weights and of no others.
-    if known is None or known.about["sha256"] != model.sha256:
-        return about
-    return about | {key: known.about[key] for key in keys}
+    return about if known is None else about | {key: known.about[key] for key in keys}
 
 
-def _front(w: Workshop, numbers: dict[str, Any], took: float) -> Front:
-    rows, environment = numbers["rows"], numbers["environment"]
-    scales = rows["A1.6"]
-    scale = max(scales, key=lambda name: scales[name]["accuracy"])
-    at = rows["B1.3"]["0.5"]
-    anagrams, hybrids = rows["A1.8"], rows["A1.9"]
-    key_numbers = (
-        KeyNumber(
-            f"{scales[scale]['accuracy']:.0%}",
-            f"of {scales[scale]['samples']} samples are read as the digit asked for (γ = {scale}, "
-            f"{scales[scale]['steps']} steps)",
-            "A1.6",
-        ),
-        KeyNumber(
-            f"{at['one_step']['psnr']:.1f} dB",
-            f"PSNR of the denoiser at σ = 0.5; the best blur has {at['blur']['psnr']:.1f}, "
-            f"the noisy picture {at['noisy']['psnr']:.1f}",
-            "B1.3",
-        ),
-        KeyNumber(
-            f"{anagrams['both_ways']} of {anagrams['attempts']}", "anagrams are read as wanted both ways", "A1.8"
-        ),
-        KeyNumber(
-            f"{hybrids['both_ways']} of {hybrids['attempts']}", "hybrids are read as wanted from near and afar", "A1.9"
-        ),
-        KeyNumber(
-            str(rows["A1.7.2"]["kept_pixels_changed"] or "none"), "of the pixels outside a mask were changed", "A1.7.2"
-        ),
-        KeyNumber(f"{took:.0f} s", f"for the whole tour, on {w.model.device.type}", "made-with"),
-    )
-    total = w.times(1000)[0]
-    notes = [
-        f"The course counts time to 1000; these models count to T = {total}. Its t = 250, 500, 690 and 750 are "
-        f"therefore {', '.join(map(str, w.times(250, 500, 690, 750)))} here, the same fractions of T, and its list of "
-        "34 times from 990 down to 0 is "
-        f"{', '.join(f'{t:g}' for t in w.model.schedule.timesteps(w.size.course_steps)[:2])} … 0.",
-        f"The digits that go in are {_data(w.data)}. Sentences about results are composed from what was measured; "
-        "“read” means by the judge, a classifier that is no part of the models.",
-    ]
-    for name in (MODEL, TIME_MODEL, DENOISER):
-        known = training(name)
-        if known and not known.about["finished"]:
-            notes.append(f"The model {name} stands {known.progress}.")
-    facts = [
-        (f"model {name}", f"SHA-256 {about['sha256'] or 'unknown'}{_trained(about)}")
-        for name, about in numbers["models"].items()
-    ]
-    accuracy = w.judge.facts.get("test_accuracy")
-    facts += [
-        ("judge", f"reads {accuracy:.2%} of MNIST's test digits rightly" if accuracy else "of unknown accuracy"),
-        ("digits", f"{w.data.name}, {len(w.data):,} pictures"),
-        ("versions", f"sfumato {environment['sfumato']}, torch {environment['torch']}, Python {environment['python']}"),
-        ("machine", f"{environment['system']}, {environment['threads']} threads, {w.model.device}"),
-        ("seed", str(w.seed)),
-    ]
-    return Front(key_numbers, tuple(facts), tuple(notes))
+def _judge(w: Workshop) -> dict[str, Any] | None:
+    """What is known of who reads; None where nobody does."""
+    named = w.subject.prompts.each or w.subject.data.classes
+    judge = w.reader(named).judge
+    return None if judge is None else dict(getattr(getattr(judge, "judge", judge), "facts", {}))
 
 
-def _data(data: ImageData) -> str:
-    if data.name == "mnist-test":
-        return "from the test set of MNIST, which the models have not seen"
-    if data.name.startswith("typeset"):
-        return "typeset, drawn on this machine from fonts, because MNIST was not at hand"
-    return f"from {data.name}"
-
-
-def _trained(about: dict[str, Any]) -> str:
-    if "epochs" not in about:
-        return ""
-    return f", trained for {about['epochs']:.3g} of {about['epochs_of_recipe']} epochs"
+def _notes(subject: Subject) -> list[str]:
+    """What a user should know of the model, and the words of prompts that it has never seen."""
+    asked = [prompt for prompt in subject.prompts.all if prompt is not None and _asked(subject, prompt)]
+    unknown = dict.fromkeys(word for prompt in asked for word in subject.model.check(prompt))
+    told = [f"The model {note}." if not note.endswith(".") else note for note in subject.model.notes]
+    if unknown:
+        told.append(f"The model has never seen {', '.join(map(repr, unknown))}: it leaves that out of the prompts.")
+    return told

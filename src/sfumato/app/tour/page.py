@@ -9,60 +9,80 @@ from typing import Any
 from sfumato.app.report.document import definitions, document
 from sfumato.app.report.figures import Html, text
 from sfumato.app.report.formula import formula
-from sfumato.app.tour.texts import TEXTS
+from sfumato.app.tour.texts import TEXTS, Text
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number that was measured, and what it is of."""
+
+    value: str
+    label: str
+    telling: bool = True
+    """Whether it may stand for its section where the page is summed up."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """One row of the specification, shown."""
+    """One row of the tour, shown."""
 
     id: str
-    figures: tuple[Html, ...]
-    sees: tuple[str, ...]
+    figures: tuple[Html, ...] = ()
+    sees: tuple[str, ...] = ()
     """What one sees, paragraph by paragraph, composed from what was measured."""
+    measured: tuple[Measured, ...] = ()
+    """The numbers to remember, the first one first of all."""
     commands: tuple[str, ...] = ()
     tables: tuple[Html, ...] = ()
     numbers: dict[str, Any] = field(default_factory=dict)
     """What was measured, as plain data."""
+    about: Text | None = None
+    """What is said of the row, where that is not what is said of it usually."""
 
-
-@dataclass(frozen=True)
-class KeyNumber:
-    """A number of the summary, with the section that it comes from."""
-
-    value: str
-    label: str
-    section: str
+    @property
+    def text(self) -> Text:
+        """Title, idea and formula."""
+        return self.about or TEXTS[self.id]
 
 
 @dataclass(frozen=True)
 class Front:
     """What stands before the sections."""
 
-    key_numbers: tuple[KeyNumber, ...]
+    title: str
+    cards: tuple[tuple[Measured, str], ...]
+    """Numbers of the summary, each with the id of the section that it comes from."""
     facts: tuple[tuple[str, str], ...]
     """Models, data and environment: a name and what is said of it."""
     notes: tuple[str, ...]
 
 
-_PARTS = {"A": "Playing with a diffusion model", "B": "A diffusion model from scratch"}
+MOST_COMMANDS = 2
+"""Of a section that are seen at once."""
+_PARTS = {
+    "A": ("Part A", "Playing with a diffusion model"),
+    "B": ("Part B", "A diffusion model from scratch"),
+    "C": ("And then", "More illusions"),
+}
 
 
 def build(front: Front, sections: Sequence[Section]) -> str:
     """The whole page."""
-    parts = "".join(_part(letter, [s for s in sections if s.id.startswith(letter)]) for letter in _PARTS)
-    body = f"{_header(front)}{_contents(sections)}<main>\n{parts}</main>\n{_footer(front)}"
-    return document("sfumato: a tour", body)
+    parts = {letter: [s for s in sections if s.id.startswith(letter)] for letter in _PARTS}
+    body = "".join(_part(letter, part) for letter, part in parts.items() if part)
+    contents = "".join(_contents(letter, part) for letter, part in parts.items() if part)
+    nav = f'<nav aria-label="Contents">{contents}</nav>\n'
+    return document("sfumato: a tour", f"{_header(front)}{nav}<main>\n{body}</main>\n{_footer(front)}")
 
 
 def _header(front: Front) -> str:
     cards = "".join(
-        f'<a class="card" href="#{text(n.section)}"><b>{text(n.value)}</b><span>{text(n.label)}</span></a>'
-        for n in front.key_numbers
+        f'<a class="card" href="#{text(section)}"><b>{text(n.value)}</b><span>{text(n.label)}</span></a>'
+        for n, section in front.cards
     )
     notes = "".join(f"<p>{text(note)}</p>" for note in front.notes)
     return (
-        '<header><p class="kicker">sfumato</p><h1>A tour of diffusion, on digits</h1>'
+        f'<header><p class="kicker">sfumato</p><h1>{text(front.title)}</h1>'
         '<p class="lead">A diffusion model learns to take noise away, and whoever can take noise away can make '
         "pictures: from nothing, from other pictures, or two in one. This page was made in one go on one machine. "
         "Every picture, number and sentence about them below was computed in that run.</p>"
@@ -70,35 +90,48 @@ def _header(front: Front) -> str:
     )
 
 
-def _contents(sections: Sequence[Section]) -> str:
-    lists = []
-    for letter, name in _PARTS.items():
-        items = "".join(
-            f'<li><a href="#{text(s.id)}"><span class="id">{text(s.id)}</span> {text(TEXTS[s.id].title)}</a></li>'
-            for s in sections
-            if s.id.startswith(letter)
-        )
-        lists.append(f"<div><h2>{text(letter)} · {text(name)}</h2><ul>{items}</ul></div>")
-    return f'<nav aria-label="Contents">{"".join(lists)}</nav>\n'
+def _contents(letter: str, sections: Sequence[Section]) -> str:
+    items = "".join(
+        f'<li><a href="#{text(s.id)}"><span class="id">{text(s.id)}</span> {text(s.text.title)}</a></li>'
+        for s in sections
+    )
+    kicker, name = _PARTS[letter]
+    return f"<div><h2>{text(kicker)} · {text(name)}</h2><ul>{items}</ul></div>"
 
 
 def _part(letter: str, sections: Sequence[Section]) -> str:
-    head = f'<h2 class="part"><span>Part {text(letter)}</span>{text(_PARTS[letter])}</h2>\n'
+    kicker, name = _PARTS[letter]
+    head = f'<h2 class="part"><span>{text(kicker)}</span>{text(name)}</h2>\n'
     return head + "".join(map(_section, sections))
 
 
 def _section(section: Section) -> str:
-    about = TEXTS[section.id]
+    about = section.text
+    equations = "".join(map(formula, about.formula.splitlines()))
     sees = "".join(f"<p>{text(paragraph)}</p>" for paragraph in section.sees)
-    commands = "".join(f"<pre><code>{text(command)}</code></pre>" for command in section.commands)
-    tables = "".join(section.tables)
-    made = f'<div class="command"><h4>Make it yourself</h4>{commands}</div>' if commands else ""
-    return (
-        f'<section id="{text(section.id)}"><h3><span class="id">{text(section.id)}</span>{text(about.title)}</h3>'
-        f'<p class="idea">{text(about.idea)}</p>'
-        f'<div class="formula">{formula(about.formula)}<p>{text(about.words)}</p></div>'
-        f'{"".join(section.figures)}<div class="sees"><h4>What one sees</h4>{sees}</div>{tables}{made}</section>\n'
-    )
+    numbers = "".join(f"<div><dt>{text(n.label)}</dt><dd>{text(n.value)}</dd></div>" for n in section.measured)
+    commands = [f"<pre><code>{text(command)}</code></pre>" for command in section.commands]
+    parts = [
+        f'<section id="{text(section.id)}"><h3><span class="id">{text(section.id)}</span>{text(about.title)}</h3>',
+        f'<p class="idea">{text(about.idea)}</p>',
+        f'<div class="formula" tabindex="0" role="group" aria-label="The equation">{equations}'
+        f"<p>{text(about.words)}</p></div>",
+        *section.figures,
+        f'<div class="sees"><h4>What one sees</h4>{sees}</div>' if sees else "",
+        f'<dl class="measured">{numbers}</dl>' if numbers else "",
+        *section.tables,
+        f'<div class="command"><h4>Make it yourself</h4>{_folded(commands)}</div>' if commands else "",
+        "</section>\n",
+    ]
+    return "".join(parts)
+
+
+def _folded(commands: Sequence[str]) -> str:
+    """The first ones, and the others where there are many of them to be unfolded."""
+    first, rest = commands[:MOST_COMMANDS], commands[MOST_COMMANDS:]
+    if len(rest) < 2:
+        return "".join(commands)
+    return f"{''.join(first)}<details><summary>{len(rest)} more</summary>{''.join(rest)}</details>"
 
 
 def _footer(front: Front) -> str:

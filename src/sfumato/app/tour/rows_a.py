@@ -1,61 +1,65 @@
-"""Part A, first half: noise, three ways to take it away, sampling and guidance (A1.1 to A1.6)."""
+"""Part A, first half: noise, three ways to take it away, and pictures from noise alone (A1.1 to A1.5)."""
 
 from __future__ import annotations
 
 import itertools
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.app.command import command_lines
-from sfumato.app.jobs import AnyJob, Denoise, Generate
+from sfumato.app.jobs import Denoise, Generate
 from sfumato.app.pictures import Picture
 from sfumato.app.report.document import table
-from sfumato.app.report.figures import Row, Tile
-from sfumato.app.tour.page import Section
+from sfumato.app.report.figures import Html, Row, Tile
+from sfumato.app.tour.page import Measured, Section
 from sfumato.app.tour.scores import METHODS, Method, Score, Scores, scores_of
-from sfumato.app.tour.workshop import Workshop, inputs, listing
-from sfumato.evaluation.samples import share
+from sfumato.app.tour.workshop import Workshop, listing
 
 NAMES = {"noised": "noised", "blur": "blurred", "one-step": "one step", "iterative": "iterative"}
-PHOTO = "2"
-"""The digit that plays the photo."""
+STEPPED = 4
+"""Pictures that one can watch come out of noise, step by step."""
 
 
 def denoising(w: Workshop) -> list[Section]:
-    """A1.1 to A1.4: one digit and a row of test digits, noised to the course's times and cleaned in every way."""
-    times = w.times(250, 500, 690, 750)
-    photo = w.digit(PHOTO)
-    jobs: list[AnyJob] = [Denoise(image=photo, t=t, method=m, **w.shared) for m in METHODS for t in times]
+    """A1.1 to A1.4: one picture and a row of others, noised to the course's times and cleaned in every way."""
+    s = w.subject
+    if not s.iterates:
+        return []
+    times = s.times(250, 500, 690, 750)
+    photo = w.input(s.photo)
+    jobs = [w.course(Denoise, image=photo, t=t, method=m, **w.plain) for m in METHODS for t in times]
     made = dict(zip(itertools.product(METHODS, times), w.make(jobs), strict=True))
     scores = scores_of(w, times)
-    command = command_lines(jobs, inputs(photo))
+    command = w.command(jobs)
     rows = {m: [_tile(made[m, t], m, t, w) for t in times] for m in METHODS}
-    clean = Tile(photo.tensor(), f"the clean digit {PHOTO}", "clean")
-    many = f"mean over {w.size.clean} digits"
+    clean = Tile(photo.tensor(), f"{s.photo.what}, clean", "clean")
+    n = min(w.size.clean, len(s.data))
+    many = f"mean over {n} {s.noun}s"
 
-    def section(id: str, name: str, shown: list[Row], caption: str, sees: list[str], methods: list[Method]) -> Section:
-        numbers: dict[str, Any] = {m: {str(t): vars(scores[m, t]) for t in times} for m in methods}
-        return Section(id, (w.show(name, shown, caption),), tuple(sees), (command,), (), numbers)
+    def section(
+        id: str, name: str, shown: list[Row], caption: str, sees: list[str], measured: list[Measured], method: Method
+    ) -> Section:
+        numbers: dict[str, Any] = {method: _numbers(scores, method, times)}
+        return Section(id, (w.show(name, shown, caption),), tuple(sees), tuple(measured), (command,), (), numbers)
 
     levels = [w.model.schedule.level(t) for t in times]
     faded = listing([f"{level.alpha:.2f} at t = {level.t:g}" for level in levels])
     widths = listing([f"{scores['blur', t].blur:g}" for t in times])
+    marks = " ✓ and ✗: whether a judge, a classifier, reads what it is." if rows["noised"][0].verdict else ""
     forward = [
-        f"Of the brightness of the digit this is left: {faded}; the rest of the picture is noise.",
-        f"Against the clean digit that is a PSNR of {_decibels(scores, 'noised', times)} ({many}), "
-        f"and of {w.size.clean} such pictures the judge still reads {_read(scores, 'noised', times)} rightly.",
+        f"Of the brightness of the clean picture this is left: {faded}; the rest of the picture is noise.",
+        _read(scores, "noised", times, n, "still reads"),
     ]
     sections = [
         section(
             "A1.1",
             "A1.1-forward",
             [Row([clean, *rows["noised"]])],
-            "A clean digit, and noised. ✓ and ✗: whether the judge, a classifier, reads the digit.",
+            f"{_capital(s.photo.what)}, clean, and noised.{marks}",
             forward,
-            ["noised"],
+            [Measured(_decibels(scores, "noised", times), f"PSNR against the clean picture, {many}")],
+            "noised",
         ),
         section(
             "A1.2",
@@ -64,17 +68,19 @@ def denoising(w: Workshop) -> list[Section]:
             "Gaussian blur, σ = 1 pixel.",
             [
                 _compared(scores, "blur", "noised", times, f"{many}; the best of many widths: {widths} pixels"),
-                _kept(scores, "blur", times, w.size.clean),
+                _read(scores, "blur", times, n, "reads"),
             ],
-            ["blur"],
+            [Measured(_decibels(scores, "blur", times), f"PSNR of the best blur, {many}")],
+            "blur",
         ),
         section(
             "A1.3",
             "A1.3-one-step",
             [Row(rows["noised"], "noised"), Row(rows["one-step"], "one step")],
-            "The network asked once.",
-            [_compared(scores, "one-step", "blur", times, many), _kept(scores, "one-step", times, w.size.clean)],
-            ["one-step"],
+            f"The network asked once{_asked(w)}.",
+            [_compared(scores, "one-step", "blur", times, many), _read(scores, "one-step", times, n, "reads")],
+            [Measured(_decibels(scores, "one-step", times), f"PSNR of the one-step estimate, {many}")],
+            "one-step",
         ),
     ]
     return [*sections, _iterative(w, photo, times, scores, rows, command)]
@@ -83,154 +89,129 @@ def denoising(w: Workshop) -> list[Section]:
 def _iterative(
     w: Workshop,
     photo: Picture,
-    times: list[int],
+    times: list[float],
     scores: Scores,
     rows: dict[Method, list[Tile]],
     command: str,
 ) -> Section:
     t = times[2]
-    job = Denoise(image=photo, t=t, method="iterative", **w.shared)
-    steps = w.watch([job], lambda step: step.index % 5 == 0 or step.index == step.total)
-    canvases = [Tile(w.pictures(s.x)[0], f"the canvas at t = {s.level.t:g}", _time(s.level.t)) for s in steps]
-    looks = [
-        Tile(w.pictures(s.x0)[0], f"the estimate of the clean digit before t = {s.level.t:g}", "")
-        for s in steps
-        if s.x0 is not None
-    ]
-    blank = Tile(torch.full_like(photo.tensor(), 0.5), "no estimate yet", "")
-    chain = [Row(canvases, "the canvas"), Row([blank, *looks], "its estimate")]
-    many = f"mean over {w.size.clean} digits"
-    best = [t for t in times if scores["iterative", t].psnr >= scores["one-step", t].psnr]
-    clearer = [t for t in times if scores["iterative", t].read > scores["one-step", t].read]
-    sees = [
-        f"From t = {t} (entry 10 of the list, as in the course) the form firms up from step to step; every fifth step "
-        f"is shown. {_compared(scores, 'iterative', 'one-step', times, many)}",
-        "The one-step estimate is the mean of what could be underneath, which is the best guess in PSNR; the iterative "
-        "one commits itself to a single digit. "
-        + (f"Here it is closer at t = {listing(best)}." if best else "Here the mean is closer at every t.")
-        + (f" The judge reads more of the iterative ones at t = {listing(clearer)}." if clearer else ""),
-    ]
-    head = ["PSNR (SSIM) [read]", *(f"t = {t}" for t in times)]
-    cells = [[NAMES[m], *(_cell(scores[m, t], w.size.clean) for t in times)] for m in METHODS]
-    caption = f"PSNR in dB and SSIM against the clean digit, {many}, the blur the best of many widths. "
-    caption += "In brackets how many the judge reads rightly."
-    figures = (
-        w.show("A1.4-chain", chain, f"Iterative denoising from t = {t}, every fifth step."),
-        w.show(
-            "A1.4-side-by-side",
-            [Row(rows[m], NAMES[m]) for m in METHODS],
-            "All ways side by side.",
-        ),
+    steps = w.watch([w.course(Denoise, image=photo, t=t, method="iterative", **w.plain)])
+    figures = (_chain(w, steps, t), _side_by_side(w, rows))
+    many, n = (
+        f"mean over {min(w.size.clean, len(w.subject.data))} {w.subject.noun}s",
+        len(w.subject.clean(w.size.clean)),
     )
-    numbers: dict[str, Any] = {m: {str(t): vars(scores[m, t]) for t in times} for m in METHODS}
-    return Section("A1.4", figures, tuple(sees), (command,), (table(head, cells, caption),), numbers)
+    best = [t for t in times if scores["iterative", t].psnr >= scores["one-step", t].psnr]
+    clearer = [t for t in times if (scores["iterative", t].read or 0) > (scores["one-step", t].read or 0)]
+    sees = [
+        f"From t = {t:g} (entry 10 of the list, as in the course) the form firms up from step to step: drag the "
+        f"slider. {_compared(scores, 'iterative', 'one-step', times, many)}",
+        "The one-step estimate is the mean of what could be underneath, which is the best guess in PSNR; the iterative "
+        f"one commits itself to a single {w.subject.noun}. "
+        + (f"Here it is closer at t = {_times(best)}." if best else "Here the mean is closer at every t.")
+        + (f" A judge reads more of the iterative ones at t = {_times(clearer)}." if clearer else ""),
+    ]
+    head = ["PSNR (SSIM)" + (" [read]" if scores["noised", t].read is not None else ""), *(f"t = {t:g}" for t in times)]
+    cells = [[NAMES[m], *(_cell(scores[m, t], n) for t in times)] for m in METHODS]
+    caption = f"PSNR in dB and SSIM against the clean picture, {many}, the blur the best of many widths."
+    caption += " In brackets how many a judge reads rightly." if scores["noised", t].read is not None else ""
+    measured = (Measured(_decibels(scores, "iterative", times), f"PSNR of the iterative result, {many}"),)
+    numbers: dict[str, Any] = {m: _numbers(scores, m, times) for m in METHODS}
+    return Section("A1.4", figures, tuple(sees), measured, (command,), (table(head, cells, caption),), numbers)
+
+
+def _chain(w: Workshop, steps: list[Any], t: float) -> Html:
+    """Every step under a slider; on the disk every fifth, as in the course."""
+    fifth = [step for step in steps if step.index % 5 == 0 or step.index == step.total]
+    w.save_row("A1.4-chain", [w.pictures(step.x)[0] for step in fifth])
+    caption = f"Iterative denoising from t = {t:g}: what there is, and what the network takes it for."
+    return w.show_steps(steps, [""], caption)
+
+
+def _side_by_side(w: Workshop, rows: dict[Method, list[Tile]]) -> Html:
+    return w.show("A1.4-side-by-side", [Row(rows[m], NAMES[m]) for m in METHODS], "All ways side by side.")
 
 
 def sampling(w: Workshop) -> list[Section]:
     """A1.5: pictures from noise alone."""
-    jobs: list[AnyJob] = [
-        Generate(steps=w.size.course_steps, guidance=w.model.defaults.guidance, seed=w.seed + k)
-        for k in range(w.size.shown)
-    ]
+    s = w.subject
+    if not s.iterates:
+        return []
+    jobs = [w.course(Generate, seed=w.seed + k, **w.plain) for k in range(w.size.shown)]
     pictures = w.make(jobs)
-    read = w.readings(pictures)
+    read = w.reader(s.data.classes).read(pictures)
     tiles = [
-        Tile(p, f"an invented digit, read as {r}", f"{r}, {c:.0%}") for p, (r, c) in zip(pictures, read, strict=True)
+        Tile(p, r.after(f"an invented {s.noun}"), f"{r.name}, {r.sure:.0%}" if r.name else "")
+        for p, r in zip(pictures, read, strict=True)
     ]
-    sure = sum(c >= 0.9 for _, c in read)
-    sees = (
-        f"{len(jobs)} pictures from {len(jobs)} seeds, with nothing asked for. Under each is what the judge, a "
-        f"classifier that was trained on real digits, takes it for, and how sure it is: {sure} of {len(jobs)} are "
-        f"digits to it beyond 90 %. They are {len({r for r, _ in read})} different digits.",
-    )
-    rows = [Row(tiles[k : k + 5]) for k in range(0, len(tiles), 5)]
-    figures = (w.show("A1.5-samples", rows, "From pure noise, unconditionally."),)
-    numbers = {"samples": len(jobs), "sure": sure, "readings": read}
-    return [Section("A1.5", figures, sees, (command_lines(jobs),), (), numbers)]
-
-
-def guidance(w: Workshop) -> list[Section]:
-    """A1.6: every digit asked for, under several guidances, all judged."""
-    classes = w.model.classes
-    rows, cells, commands = [], [], []
-    accuracies: dict[float, float] = {}
-    variety: dict[float, float] = {}
-    n = len(classes) * w.size.per_class
-    for scale in w.size.guidances:
-        jobs: list[AnyJob] = [
-            Generate(prompt=c, steps=w.size.steps, guidance=scale, seed=w.seed + k)
-            for c in classes
-            for k in range(w.size.per_class)
-        ]
-        pictures = w.make(jobs)
-        hits = w.judged(pictures, [c for c in classes for _ in range(w.size.per_class)]).correct
-        accuracies[scale], variety[scale] = hits / n, _variety(pictures, len(classes))
-        shown = pictures[:: w.size.per_class]
-        read = w.readings(shown)
-        tiles = [
-            Tile(p, f"asked for {c}, read as {r}", r, "right" if r == c else "wrong")
-            for p, c, (r, _) in zip(shown, classes, read, strict=True)
-        ]
-        rows.append(Row(tiles, f"γ = {scale:g}"))
-        cells.append([f"γ = {scale:g}", f"{hits} of {n}", f"{variety[scale]:.3f}"])
-        commands.append(command_lines(jobs))
-    first, last = w.size.guidances[0], w.size.guidances[-1]
-    best = max(accuracies.values())
-    sees = (
-        f"The judge reads the digit that was asked for in {accuracies[first]:.0%} of the pictures without guidance "
-        f"(γ = {first:g}). At best, with γ = {listing([f'{g:g}' for g, a in accuracies.items() if a == best])}, "
-        f"it reads {share(round(best * n), n)} as asked.",
-        f"Pictures of the same digit differ by {variety[first]:.3f} at γ = {first:g} and by {variety[last]:.3f} at "
-        f"γ = {last:g} (standard deviation of a pixel over seeds): "
-        + ("guidance trades variety for typicality." if variety[last] < variety[first] else "no less varied here."),
-    )
-    caption = f"Samples read as asked, {w.size.steps} steps, and the mean standard deviation of a pixel over seeds."
+    stepped = jobs[:STEPPED]
     figures = (
+        w.show_steps(
+            w.watch(stepped),
+            [f"seed {job.seed}" for job in stepped],
+            f"Out of pure noise{_asked(w)}, step by step: above the canvas, below what the network takes it for.",
+        ),
         w.show(
-            "A1.6-guidance",
-            rows,
-            "The digits 0 to 9 with one seed, under more and more guidance, and what the judge reads.",
+            "A1.5-samples", [Row(tiles[k : k + 5]) for k in range(0, len(tiles), 5)], f"From pure noise{_asked(w)}."
         ),
     )
-    numbers = {
-        f"{g:g}": {"accuracy": accuracies[g], "variety": variety[g], "samples": n, "steps": w.size.steps}
-        for g in w.size.guidances
-    }
-    head = ["guidance", "read as asked", "variety"]
-    return [Section("A1.6", figures, sees, tuple(commands), (table(head, cells, caption),), numbers)]
+    sure = sum(r.sure >= 0.9 for r in read)
+    spread = float(pictures.std(0, correction=0).mean())
+    kinds = len({r.name for r in read})
+    sees = [f"{len(jobs)} pictures from {len(jobs)} seeds, with nothing in particular asked for."]
+    measured = [Measured(f"{spread:.2f}", "standard deviation of a pixel over seeds, of at most 0.5")]
+    if read[0].name:
+        sees[0] += (
+            " Under each is what a judge, a classifier that was trained on real ones, takes it for, and how sure it "
+            f"is. It is surer than 90 % of {sure} of {len(jobs)}, and reads {kinds} different {s.noun}s."
+        )
+        measured.insert(0, Measured(f"{sure} of {len(jobs)}", f"are {s.noun}s to a judge, surer than 90 %"))
+    numbers: dict[str, Any] = {"samples": len(jobs), "deviation": spread}
+    numbers |= {"sure": sure, "readings": [(r.name, r.sure) for r in read]} if read[0].name else {}
+    return [Section("A1.5", figures, tuple(sees), tuple(measured), (w.command(jobs),), (), numbers)]
 
 
-def _tile(x: Float[Tensor, "c h w"], method: Method, t: int, w: Workshop) -> Tile:
-    ((read, _),) = w.readings(x[None])
-    return Tile(x, f"digit {PHOTO}, {NAMES[method]}, t = {t}", f"t = {t}", "right" if read == PHOTO else "wrong")
+def _tile(x: Float[Tensor, "c h w"], method: Method, t: float, w: Workshop) -> Tile:
+    photo = w.subject.photo
+    read = w.reader([photo.label]).read(x[None])[0]
+    return Tile(x, f"{photo.what}, {NAMES[method]}, t = {t:g}", f"t = {t:g}", read.verdict(photo.label))
 
 
-def _variety(pictures: Float[Tensor, "n c h w"], classes: int) -> float:
-    grouped = pictures.reshape(classes, -1, *pictures.shape[1:])
-    return float(grouped.std(1, correction=0).mean())
+def _asked(w: Workshop) -> str:
+    prompt = w.subject.prompts.nothing
+    return "" if prompt is None else f", asked for “{prompt}”"
 
 
-def _time(t: float) -> str:
-    return "x₀" if t < 0 else f"t = {t:g}"
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _numbers(scores: Scores, method: Method, times: list[float]) -> dict[str, Any]:
+    return {f"{t:g}": vars(scores[method, t]) for t in times}
 
 
 def _cell(score: Score, of: int) -> str:
-    return f"{score.psnr:.1f} ({score.ssim:.2f}) [{score.read}/{of}]"
+    read = "" if score.read is None else f" [{score.read}/{of}]"
+    return f"{score.psnr:.1f} ({score.ssim:.2f}){read}"
 
 
-def _decibels(scores: Scores, method: Method, times: list[int]) -> str:
-    return listing([f"{scores[method, t].psnr:.1f}" for t in times]) + " dB"
+def _times(times: list[float]) -> str:
+    return listing([f"{t:g}" for t in times])
 
 
-def _read(scores: Scores, method: Method, times: list[int]) -> str:
-    return listing([scores[method, t].read for t in times])
+def _decibels(scores: Scores, method: Method, times: list[float]) -> str:
+    return " · ".join(f"{scores[method, t].psnr:.1f}" for t in times) + " dB"
 
 
-def _compared(scores: Scores, a: Method, b: Method, times: list[int], many: str) -> str:
-    parts = [f"{scores[a, t].psnr - scores[b, t].psnr:+.1f} dB at t = {t}" for t in times]
+def _compared(scores: Scores, a: Method, b: Method, times: list[float], many: str) -> str:
+    parts = [f"{scores[a, t].psnr - scores[b, t].psnr:+.1f} dB at t = {t:g}" for t in times]
     return f"In PSNR, {NAMES[a]} against {NAMES[b]}: {listing(parts)} ({many})."
 
 
-def _kept(scores: Scores, method: Method, times: list[int], of: int) -> str:
-    at = listing([f"t = {t}" for t in times])
-    return f"At {at} the judge reads {_read(scores, method, times)} of {of} rightly."
+def _read(scores: Scores, method: Method, times: list[float], of: int, reads: str) -> str:
+    """How many a judge reads; empty where nobody does."""
+    counts = [scores[method, t].read for t in times]
+    if None in counts:
+        return ""
+    at = listing([f"t = {t:g}" for t in times])
+    return f"At {at} a judge {reads} {listing(counts)} of {of} rightly."

@@ -1,66 +1,42 @@
-"""Where the tour is made: its inputs, the running of jobs, the judge's verdicts, and figures to page and disk."""
+"""Where the tour is made: jobs with the model's defaults, each run once; and figures to page and disk."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from sfumato.app.job import Loader
+from sfumato.app.command import command_lines
+from sfumato.app.defaults import completed
+from sfumato.app.job import Job, Loader
 from sfumato.app.jobs import AnyJob
-from sfumato.app.output import save_image
+from sfumato.app.output import enlarge, save_image, sheet, zoom_for
 from sfumato.app.pictures import Picture
 from sfumato.app.report.figures import Html, Row, disk_sheet, figure, picture
-from sfumato.app.run import make_batches, run
+from sfumato.app.report.interactive import stepper
+from sfumato.app.run import Result, make_batches, run
+from sfumato.app.tour.inputs import Input
+from sfumato.app.tour.reader import Reader
+from sfumato.app.tour.sizes import TourSize
+from sfumato.app.tour.subject import Subject
 from sfumato.backends.model import Model
 from sfumato.core.loop import Step
 from sfumato.core.pixels import to_unit
-from sfumato.evaluation.judge import Judge
-from sfumato.evaluation.samples import JudgedSamples, judged
+from sfumato.errors import UsageError
 from sfumato.images import to_image
-from sfumato.training.data import ImageData
 
-MODEL, TIME_MODEL, DENOISER = "digits", "digits/time", "digits/denoiser"
-
-
-@dataclass(frozen=True)
-class TourSize:
-    """How much is made. The numbers of the course are those of `FULL`."""
-
-    steps: int = 20
-    """Of samples from noise."""
-    course_steps: int = 34
-    """Of rows that speak of entries of the strided list."""
-    starts: tuple[int, ...] = (1, 3, 5, 7, 10, 20)
-    """i_start of image-to-image."""
-    clean: int = 16
-    """Test digits that denoising is measured on."""
-    denoiser_clean: int = 100
-    """Test digits that the one-step denoiser is measured on."""
-    per_class: int = 8
-    """Judged samples of each digit for each guidance."""
-    guidances: tuple[float, ...] = (1.0, 2.0, 5.0, 7.0)
-    shown: int = 10
-    """Samples in a figure."""
-    fits: int = 6
-    """Judged inpaintings of each kind."""
-    pairs: int = 12
-    tries: int = 4
-    """Seeds of each pair of an illusion."""
-    best: int = 6
-    """Illusions shown."""
-    chain_steps: int = 48
-    """Of the animations and of the samples of part B."""
-
-
-FULL = TourSize()
-TINY = TourSize(2, 3, (0, 1), 2, 2, 1, (1.0, 2.0), 2, 1, 1, 1, 1, 3)
+J = TypeVar("J", bound=Job)
+_COLUMN = 696
+"""The width of the page's column in CSS pixels."""
+_MOST_VALUES = 1_200_000
+"""Of the pictures under a slider over the steps of a run: about as many bytes are in the page."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,38 +45,103 @@ class Workshop:
 
     folder: Path
     load: Loader
-    judge: Judge
-    data: ImageData
+    subject: Subject
     size: TourSize
     seed: int
+    dtype: str = "float32"
+    _done: dict[str, Result] = field(default_factory=dict, init=False, repr=False)
+    """What was made, by its job's digest: rows share some of their pictures."""
 
     @property
     def model(self) -> Model:
-        """The class-conditioned model."""
-        return self.load(MODEL, "float32")
+        """The model that the tour is about."""
+        return self.subject.model
+
+    # Jobs.
+
+    def job(self, kind: type[J], **given: Any) -> J:
+        """A job with the defaults of its model and of this tour for what is not given."""
+        name = given.get("model", self.subject.name)
+        model = self.model if name == self.subject.name else self.load(name, self.dtype)
+        guidance = self.subject.guidance if model is self.model else model.defaults.guidance
+        fields = {"model": name, "seed": self.seed, "guidance": guidance, **given}
+        return kind(**completed(fields, model, steps=self.size.steps))
+
+    def course(self, kind: type[J], **given: Any) -> J:
+        """The same with the list of levels of the course, whose entries some rows speak of."""
+        return self.job(kind, **{"steps": min(self.size.course_steps, self.model.most_steps), **given})
 
     @property
-    def shared(self) -> dict[str, Any]:
-        """What the jobs of rows with entries of the strided list have in common."""
-        return {"seed": self.seed, "steps": self.size.course_steps, "guidance": self.model.defaults.guidance}
+    def plain(self) -> dict[str, Any]:
+        """What is asked for where nothing in particular is, before there is any guidance."""
+        prompt = self.subject.prompts.nothing
+        return {"prompt": prompt} if prompt is None else {"prompt": prompt, "guidance": 1.0}
 
-    def times(self, *thousandths: int) -> list[int]:
-        """Times of the course, of 1000, as the same fractions of this model's T."""
-        total = len(self.model.schedule)  # type: ignore[arg-type] # the digit models have discrete times
-        return [round(t * total / 1000) for t in thousandths]
+    def possible(self, job: AnyJob) -> bool:
+        """Whether the model can do it: not every view fits every size."""
+        try:
+            job.canvas(self.load(job.model, self.dtype))
+        except UsageError:
+            return False
+        return True
+
+    def run(self, jobs: Sequence[AnyJob]) -> list[Result]:
+        """What comes of them; each is run once however often it is asked for."""
+        digests = [job.digest for job in jobs]
+        new = {digest: job for digest, job in zip(digests, jobs, strict=True) if digest not in self._done}
+        if new:
+            self._done.update(zip(new, run(list(new.values()), self.load), strict=True))
+        return [self._done[digest] for digest in digests]
 
     def make(self, jobs: Sequence[AnyJob]) -> Float[Tensor, "n c h w"]:
         """The finished pictures."""
-        return torch.stack([result.picture for result in run(jobs, self.load)])
+        return torch.stack([result.picture for result in self.run(jobs)])
 
-    def watch(self, jobs: Sequence[AnyJob], keep: Callable[[Step], bool]) -> list[Step]:
+    def watch(self, jobs: Sequence[AnyJob], keep: Callable[[Step], bool] = lambda _: True) -> list[Step]:
         """The steps to keep of jobs that run as one batch."""
         (batch,) = make_batches(jobs, self.load)
         return [step for step in batch.steps() if keep(step)]
 
+    def command(self, jobs: Sequence[AnyJob]) -> str:
+        """The one command that makes them, as it is typed in the folder of the page."""
+        name = self.subject.name
+        # A run of one's own is found from where the tour was started, and the commands are typed elsewhere.
+        if Path(name).exists():
+            here = os.path.relpath(Path(name).resolve(), self.folder.resolve())
+            jobs = [job.model_copy(update={"model": here}) if job.model == name else job for job in jobs]
+        return command_lines(jobs)
+
+    # Pictures.
+
+    def input(self, given: Input) -> Picture:
+        """A picture that goes into jobs, also written to `inputs`, where commands find it."""
+        return self.put(given.picture, given.name)
+
+    def put(self, x: Float[Tensor, "c h w"], name: str) -> Picture:
+        """The same for any picture."""
+        save_image(to_image(x), self.folder / "inputs" / f"{name}.png")
+        return Picture.of(x, f"inputs/{name}.png")
+
+    def pictures(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Canvases in the middle of the loop as pictures with values in [0, 1]."""
+        return to_unit(x, self.model)
+
+    def reader(self, prompts: Sequence[str | None]) -> Reader:
+        """Who reads pictures that were asked for by these prompts, or that are of these classes."""
+        named = tuple(dict.fromkeys(prompt for prompt in prompts if prompt is not None))
+        return Reader(self.subject.judges(named))
+
+    # Figures.
+
     def show(self, name: str, rows: Sequence[Row], caption: str) -> Html:
         """A figure for the page, which is also written to `pictures`."""
         self.save(name, disk_sheet(rows))
+        return figure(rows, caption)
+
+    def show_apart(self, name: str, rows: Sequence[Row], caption: str) -> Html:
+        """The same for rows of different sizes, each a file of its own."""
+        for k, row in enumerate(rows):
+            self.save(f"{name}-{k}", disk_sheet([row]))
         return figure(rows, caption)
 
     def show_sheet(self, name: str, image: Image.Image, alt: str, caption: str, width: int) -> Html:
@@ -108,51 +149,49 @@ class Workshop:
         self.save(name, image.resize((4 * image.width, 4 * image.height), Image.Resampling.NEAREST))
         return picture(image, alt, caption, width)
 
+    def show_wide(self, name: str, x: Float[Tensor, "c h w"], alt: str, caption: str) -> Html:
+        """A picture that is wider than high, as wide as the column."""
+        self.save(name, enlarge(to_image(x), zoom_for(x.shape[-2])))
+        return picture(to_image(x), alt, caption, max(1, _COLUMN // x.shape[-1]) * x.shape[-1])
+
+    def show_steps(self, steps: Sequence[Step], names: Sequence[str], caption: str) -> Html:
+        """A slider over the steps of a run: each canvas, and below it the clean picture that is seen in it.
+
+        Args:
+            steps: All of them, the start first.
+            names: What each picture of the batch is called; "" where there is but one.
+            caption: Of the figure.
+        """
+        # The estimate that a step carries was made of the canvas before it.
+        pairs = list(zip(steps, [*(step.x0 for step in steps[1:]), steps[-1].x], strict=True))
+        # Noise does not compress, so of large pictures there are fewer, and of many steps every other one.
+        values = 2 * len(steps) * steps[0].x[0].numel()
+        shown = max(1, min(len(names), _MOST_VALUES // values))
+        every = -(-values * shown // _MOST_VALUES)
+        pairs = [pair for pair in pairs if pair[0].index % every == 0 or pair[0] is steps[-1]]
+        frames = [
+            torch.cat([self.pictures(x[:shown]) for x in (step.x, step.x if guess is None else guess)])
+            for step, guess in pairs
+        ]
+        labels = [time_of(step.level.t, last=step.index == step.total) for step, _ in pairs]
+        rows = [f"{sign}{f' · {name}' if name else ''}" for sign in ("xₜ", "x̂₀") for name in names[:shown]]
+        return stepper(frames, labels, rows, caption)
+
+    def save_row(self, name: str, pictures: Sequence[Float[Tensor, "c h w"]]) -> None:
+        """Write pictures to `pictures`, side by side."""
+        self.save(name, sheet(torch.stack(list(pictures)), len(pictures)))
+
     def save(self, name: str, image: Image.Image) -> None:
         """Write a picture to `pictures`."""
         save_image(image, self.folder / "pictures" / f"{name}.png")
 
-    def pictures(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Canvases in the middle of the loop as pictures with values in [0, 1]."""
-        return to_unit(x, self.model)
 
-    def input(self, x: Float[Tensor, "c h w"], name: str) -> Picture:
-        """A picture that goes into jobs, also written to `inputs`, so that commands find it."""
-        save_image(to_image(x), self.folder / "inputs" / f"{name}.png")
-        return Picture.of(x, f"{name}.png")
-
-    def digit(self, label: str, nth: int = 0) -> Picture:
-        """A clean test digit of this class, the n-th."""
-        return self.input(self.data.pixels(self._rows_of(label)[nth : nth + 1])[0], f"digit-{label}")
-
-    def one_of_each(self) -> tuple[Float[Tensor, "n c h w"], list[str]]:
-        """A clean test digit of every class (the second ones), and the classes."""
-        rows = [self._rows_of(label)[1:2] for label in self.data.classes]
-        return self.data.pixels(torch.cat(rows)), list(self.data.classes)
-
-    def clean(self, n: int) -> tuple[Float[Tensor, "n c h w"], list[str]]:
-        """The first n clean test digits, and their classes."""
-        return self.data.pixels(torch.arange(n)), [self.data.classes[int(label)] for label in self.data.labels[:n]]
-
-    def readings(self, pictures: Float[Tensor, "n c h w"]) -> list[tuple[str, float]]:
-        """What the judge reads in each picture, and its confidence."""
-        confidence, index = self.judge.probabilities(pictures).max(1)
-        return [(self.judge.classes[int(i)], float(p)) for i, p in zip(index, confidence, strict=True)]
-
-    def judged(self, pictures: Float[Tensor, "n c h w"], expected: Sequence[str]) -> JudgedSamples:
-        """What the judge reads in pictures of these classes, counted."""
-        return judged(pictures, expected, self.judge)
-
-    def _rows_of(self, label: str) -> Tensor:
-        return (self.data.labels == self.data.classes.index(label)).nonzero()[:, 0]
+def time_of(t: float, *, last: bool) -> str:
+    """What a level is called: x₀ is where the run ends."""
+    return "x₀" if last else f"t = {t:g}"
 
 
 def listing(parts: Sequence[object]) -> str:
     """`a, b and c`."""
-    words = [str(part) for part in parts]
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def inputs(image: Picture) -> str:
-    """Where the picture lies, seen from the folder of the report."""
-    return f"inputs/{image.name}"
+    said = [str(part) for part in parts]
+    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)

@@ -1,0 +1,1 @@
+"""The illusion viewer: custom elements that turn, step back, walk through steps and compare; for every page of ours."""

@@ -1,0 +1,54 @@
+"""Formulas and charts of a page."""
+
+import pytest
+import torch
+
+from sfumato.app.report.chart import Axis, Series, chart
+from sfumato.app.report.figures import Row, Tile, figure, side_by_side, text
+from sfumato.app.report.formula import formula
+from sfumato.app.tour.texts import TEXTS
+
+
+def test_formulas():
+    assert "<msub><mi>x</mi><mi>t</mi></msub>" in formula("x_t")
+    assert "<mfrac>" in formula("frac{1}{2}")
+    assert '<mover accent="true"><mi>α</mi><mo>¯</mo></mover>' in formula("ᾱ")
+    assert "<msub><mo>∑</mo><mi>i</mi></msub>" in formula("Σ_i")
+    assert "&lt;" in formula("a < b")
+    for about in TEXTS.values():
+        for line in about.formula.splitlines():
+            formula(line)
+    for broken in ("frac{1}", "{x", "x}", "x_"):
+        with pytest.raises(ValueError, match="formula"):
+            formula(broken)
+
+
+def test_charts():
+    drawn = chart([Series("loss", ((1, 1.0), (10, 0.1), (100, 0.01)))], "step", "loss", "It falls.", log_y=True)
+    assert "1 at 1 to 0.01 at 100" in drawn
+    assert drawn.count("<circle") == 3
+    assert chart([Series("nothing", ())], "x", "y", "") == ""
+    flat = chart([Series("flat", ((0, 2.0), (1, 2.0)))], "x", "y", "")
+    assert "nan" not in flat
+    many = chart([Series("many", tuple((float(k), float(k)) for k in range(50)))], "x", "y", "")
+    assert "<circle" not in many
+    assert Axis("x", 0, 10, False, 0, 100).ticks() == [0, 2, 4, 6, 8, 10]
+    assert Axis("x", 0.1, 10, True, 0, 100).ticks() == pytest.approx([0.1, 0.2, 0.5, 1, 2, 5, 10])
+
+
+def test_large_pictures_are_smooth_and_small_ones_square():
+    small, large = (figure([Row([Tile(torch.zeros(1, n, n), "black")])], "") for n in (28, 256))
+    assert 'class="pixels"' in small
+    assert "--tile:112px" in small
+    assert 'class="pixels"' not in large
+    assert "--tile:256px" in large
+
+
+def test_figures_side_by_side():
+    assert side_by_side([]) == ""
+    assert side_by_side(["<p>one</p>"]) == "<p>one</p>"
+    assert side_by_side(["<p>one</p>", "<p>two</p>"]).startswith('<div class="pair">')
+
+
+def test_text_is_escaped():
+    assert text('<"&') == "&lt;&quot;&amp;"

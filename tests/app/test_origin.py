@@ -132,3 +132,22 @@ def test_edits_of_edits_keep_their_chain(sfumato, tmp_path):
     assert (origin["job"]["kind"], origin["job"]["prompt"]) == ("generate", "8")
     assert len(origin["models"][0]["sha256"]) == 64
     assert sfumato("rerun", third, "--verify").code == 0
+
+
+def test_a_chain_that_has_been_through_a_page_is_the_same_job():
+    """JavaScript writes 2.0 as 2, and a file's name follows from the job."""
+    picture = Picture.of(torch.zeros(1, 28, 28), "a.png").model_dump()
+    chain = {"job": {"guidance": 2.0, "readings": [{"weight": 1.0}], "seed": 3, "eta": 0.5}}
+    through = json.loads(json.dumps(chain).replace("2.0", "2").replace("1.0", "1"))
+    jobs = [Edit(image={**picture, "made_by": made}, begin=1, steps=3, guidance=1) for made in (chain, through)]
+    assert jobs[0].digest == jobs[1].digest
+    assert jobs[0].image.made_by == chain  # the numbers are equal, whichever way they are written
+
+
+def test_a_chain_too_deep_to_follow_is_refused():
+    deep = {}
+    for _ in range(5000):
+        deep = {"source": deep}
+    picture = Picture.of(torch.zeros(1, 28, 28), "a.png").model_dump()
+    with pytest.raises(ValueError, match="nested too deeply"):
+        Picture(**{**picture, "made_by": deep})

@@ -26,6 +26,7 @@ EXTRAS = {
     "export": ("models as ONNX files", ("onnx", "onnxscript")),
     "video": ("animations as MP4", ("imageio-ffmpeg",)),
     "cluster": ("batches on a Slurm cluster", ("submitit",)),
+    "studio": ("the web page", ("starlette", "uvicorn")),
 }
 """Optional packages by the extra that installs them, and what they are for."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import math
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from torch import Tensor
 from sfumato.app.provenance import made_by
 from sfumato.errors import UsageError
 from sfumato.images import read_image, to_image, to_tensor
+
+MOST_PIXELS = 16_000_000
+"""Of a picture in a job."""
 
 
 class Picture(BaseModel):
@@ -35,6 +40,15 @@ class Picture(BaseModel):
     def _is_png(cls, value: str) -> str:
         _decode(value)
         return value
+
+    @field_validator("made_by")
+    @classmethod
+    def _numbers_as_browsers_write_them(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        # A job that has been through a page is the same job: JavaScript knows no difference between 2.0 and 2.
+        try:
+            return None if value is None else _plain(value)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
 
     def tensor(self) -> Float[Tensor, "c h w"]:
         """Values in [0, 1]."""
@@ -60,13 +74,8 @@ class Picture(BaseModel):
 
 
 def read_picture(path: Path, shape: tuple[int, int, int], *, invert: bool = False) -> Picture:
-    """A picture file, fitted to a model's (channels, height, width), a negative of it with `invert`.
-
-    What is transparent becomes black, on either. Raises UsageError for anything but a picture.
-    """
-    channels, height, width = shape
-    x = to_tensor(read_image(path), (height, width), channels, background=1.0 if invert else 0.0)
-    return Picture.of(1 - x if invert else x, path.name).model_copy(update={"made_by": made_by(path)})
+    """A picture file, fitted as `fit_picture` does. Raises UsageError for anything but a picture."""
+    return fit_picture(read_image(path), path.name, shape, invert=invert, source=made_by(path))
 
 
 def read_mask(path: Path, image: Path, shape: tuple[int, int, int]) -> Picture:
@@ -74,20 +83,69 @@ def read_mask(path: Path, image: Path, shape: tuple[int, int, int]) -> Picture:
 
     Raises UsageError when the two files differ in size: nobody could say which pixel belongs to which.
     """
-    mask, original = read_image(path), read_image(image)
-    if mask.size != original.size:
-        sizes = [f"{width}×{height}" for width, height in (mask.size, original.size)]
-        raise UsageError(f"the mask {path} is {sizes[0]} and the image {image} {sizes[1]}; make them the same size")
+    mask = read_image(path)
+    check_same_size(mask.size, read_image(image).size, f"the mask {path}", f"the image {image}")
+    return fit_mask(mask, path.name, shape)
+
+
+def fit_picture(
+    image: Image.Image,
+    name: str,
+    shape: tuple[int, int, int],
+    *,
+    invert: bool = False,
+    source: dict[str, Any] | None = None,
+) -> Picture:
+    """A picture fitted to a model's (channels, height, width), a negative of it with `invert`.
+
+    What is transparent becomes black, on either. `source` is what it was made by.
+    """
+    channels, height, width = shape
+    x = to_tensor(image, (height, width), channels, background=1.0 if invert else 0.0)
+    return Picture.of(1 - x if invert else x, name).model_copy(update={"made_by": _plain(source)})
+
+
+def fit_mask(mask: Image.Image, name: str, shape: tuple[int, int, int], *, invert: bool = False) -> Picture:
+    """A mask fitted to a model's (channels, height, width), black and white exchanged with `invert`."""
     _, height, width = shape
-    return Picture.of(to_tensor(mask, (height, width), 1), path.name)
+    x = to_tensor(mask, (height, width), 1)
+    return Picture.of(1 - x if invert else x, name)
+
+
+def check_same_size(mask: tuple[int, int], image: tuple[int, int], its: str, of: str) -> None:
+    """Raise UsageError, in these names, when a mask and its image differ in width or height."""
+    if mask != image:
+        sizes = [f"{width}×{height}" for width, height in (mask, image)]
+        raise UsageError(f"{its} is {sizes[0]} and {of} {sizes[1]}; make them the same size")
+
+
+def _plain(value: Any) -> Any:
+    """Data with whole numbers as such."""
+    match value:
+        case dict():
+            return {key: _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return value
 
 
 def _decode(png: str) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(png, validate=True)), formats=("PNG",))
-        image.load()
-    except (ValueError, OSError, SyntaxError) as error:
+        data = base64.b64decode(png, validate=True)
+        # A few bytes may hold a great many pixels: their header is asked before Pillow is, which warns or refuses.
+        few = math.prod(struct.unpack(">II", data[16:24])) <= MOST_PIXELS
+        image = Image.open(io.BytesIO(data), formats=("PNG",)) if few else None
+        if image is not None and math.prod(image.size) <= MOST_PIXELS:
+            image.load()
+        else:
+            few = False
+    except (ValueError, OSError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         raise ValueError("not a PNG in base64") from error
+    if image is None or not few:
+        raise ValueError(f"a picture in a job has at most {MOST_PIXELS / 1e6:g} million pixels")
     if image.mode not in {"L", "RGB"}:
         raise ValueError(f"a picture in a job is grey or RGB, not {image.mode}")
     return image

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sfumato.app.cli import common as c
-from sfumato.app.cli.make import COURSE_STEPS
+from sfumato.app.defaults import own_steps
 from sfumato.errors import SfumatoError, Stopped, UsageError, one_of
 
 if TYPE_CHECKING:
@@ -129,8 +129,8 @@ class _Work:
             given.setdefault("noise_level", first)
             options = _changed(options, noise_level=others)
         given = with_pictures(given, kind, self.file.parent, loaded)
-        from_picture = kind != "upscale" and given.get("image") is not None
-        (job,) = options.jobs(kind, [given], COURSE_STEPS if from_picture else None, seeds=1)
+        steps = own_steps(kind, from_picture=given.get("image") is not None)
+        (job,) = options.jobs(kind, [given], steps, seeds=1)
         with at("larger"):
             later = zip(job.larger, job.models(options.load)[1:], strict=True) if job.larger else ()
             return job.model_copy(update={"larger": tuple(stage.resolved(model) for stage, model in later)})

@@ -133,25 +133,18 @@ class Sampling(Output):
 
         `steps` is the command's own default; `seeds` takes the place of `count`.
         """
+        from sfumato.app.defaults import completed
         from sfumato.app.job import Job
         from sfumato.app.jobs import parse_job
-        from sfumato.backends.registry import dtype_name
 
-        defaults = self.loaded.defaults
-        given: dict[str, Any] = {
-            **dataclasses.asdict(self._loop()),
-            "steps": min(steps or defaults.steps, self.loaded.most_steps),
-            "guidance": defaults.guidance,
-        }
-        said = {name: getattr(self, name) for name in Job.model_fields if hasattr(self, name)}
-        given |= {name: value for name, value in said.items() if value is not None}
+        said = {name: getattr(self, name) for name in Job.model_fields if name != "dtype" and hasattr(self, name)}
+        given = {name: value for name, value in said.items() if value is not None}
         given["larger"] = self._later_stages()
-        given["dtype"] = dtype_name(self.loaded.dtype)
-        return [
-            parse_job({"kind": kind, **given, "seed": self.seed + k, **variant})
-            for variant in variants
-            for k in range(self.count if seeds is None else seeds)
+        loop, count = self._loop(), self.count if seeds is None else seeds
+        wanted = [
+            {"kind": kind, **given, "seed": self.seed + k, **variant} for variant in variants for k in range(count)
         ]
+        return [parse_job(completed(fields, self.loaded, loop=loop, steps=steps)) for fields in wanted]
 
     def _loop(self) -> Loop:
         try:
@@ -161,18 +154,19 @@ class Sampling(Output):
 
     def _later_stages(self) -> list[Stage]:
         """What makes the pictures larger, with everything said."""
+        from sfumato.app.defaults import later_stages
         from sfumato.app.job import Stage
 
-        stages: list[Stage] = []
-        model = self.loaded
-        for index, name in enumerate(self._later_names()):
-            model = self.load(name, self.dtype).after(model)
-            said = {
-                "steps": _entry(self.later_steps, index),
-                "guidance": _entry(self.later_guidance, index),
-                "noise_level": _entry(self.noise_level, index),
-            }
-            stages.append(Stage(model=name, **said).resolved(model))
+        wanted = [
+            Stage(
+                model=name,
+                steps=_entry(self.later_steps, index),
+                guidance=_entry(self.later_guidance, index),
+                noise_level=_entry(self.noise_level, index),
+            )
+            for index, name in enumerate(self._later_names())
+        ]
+        stages = later_stages(wanted, self.loaded, self.load, self.dtype)
         for option, given in (
             ("--later-steps", self.later_steps),
             ("--later-guidance", self.later_guidance),
@@ -190,18 +184,9 @@ class Sampling(Output):
             return self.larger or ()
         if self.larger:
             raise UsageError("--upscale takes the model's own later stages and --larger names others; give one of them")
-        names: list[str] = []
-        model = self.loaded
-        sizes = [model.picture_shape[-1]]
-        while sizes[-1] < self.upscale and model.defaults.larger is not None:
-            names.append(model.defaults.larger)
-            model = self.load(names[-1], self.dtype).after(model)
-            sizes.append(model.picture_shape[-1])
-        if sizes[-1] != self.upscale:
-            raise UsageError(
-                f"{self.model} makes pictures of {' or '.join(map(str, sizes))} pixels, not {self.upscale}"
-            )
-        return names
+        from sfumato.app.defaults import stages_to
+
+        return stages_to(self.upscale, self.loaded, self.load, self.dtype)
 
 
 def _entry(values: Sequence[Any] | None, index: int) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
 
 import typer
 
-from sfumato.app.cli import animate, batch, embed, export, files, make, models, teach, views
+from sfumato.app.cli import animate, batch, embed, export, files, make, models, studio, teach, views
 from sfumato.errors import SfumatoError, Stopped
 
 app = typer.Typer(
@@ -39,7 +40,7 @@ def options(
     del version
 
 
-for module in (make, animate, batch, embed, teach, export, models, files, views):
+for module in (make, animate, batch, embed, teach, studio, export, models, files, views):
     module.register(app)
 
 
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Accepted by every command, before or after its name.
     debug = "--debug" in given
+    logging.getLogger("sfumato").setLevel(logging.DEBUG if debug else logging.NOTSET)
     try:
         code = app([argument for argument in given if argument != "--debug"], standalone_mode=False)
         sys.stdout.flush()

@@ -11,13 +11,11 @@ import typer
 
 from sfumato.app.cli.common import Sampling, expand
 from sfumato.app.cli.making import Searching, make, make_pictures
+from sfumato.app.defaults import COURSE_STEPS, JUMP, STARTS, VIEWS
 from sfumato.errors import UsageError
 
 if TYPE_CHECKING:
     from sfumato.app.run import Result
-
-COURSE_STEPS = 34
-"""Levels of the strided schedule of the course: 990, 960, …, 0 of 1000, that its i_start counts in."""
 
 Image = Annotated[Path, typer.Argument(help="A PNG, JPEG, WebP or GIF file.")]
 Invert = Annotated[bool, typer.Option("--invert", help="Take the negative: for dark drawings on light paper.")]
@@ -29,6 +27,7 @@ Start = Annotated[str | None, typer.Option("--start", help="Entries of the sched
 Mask = Annotated[Path | None, typer.Option("--mask", help="White where --image is made anew, black where it is kept.")]
 Resample = Annotated[int, typer.Option("--resample", min=1, help="RePaint: walks of each stretch.")]
 Jump = Annotated[int, typer.Option("--jump", min=1, help="RePaint: steps in a stretch.")]
+_STARTS = ",".join(map(str, STARTS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Beginning(Searching):
     start: Start = None
     mask: Mask = None
     resample: Resample = 1
-    jump: Jump = 5
+    jump: Jump = JUMP
     invert: Invert = False
 
     @property
@@ -72,7 +71,7 @@ def generate(
 def edit(
     image: Image,
     prompt: Prompt = None,
-    start: Annotated[str, typer.Option("--start", help="Entries of the schedule to begin at.")] = "1,3,5,7,10,20",
+    start: Annotated[str, typer.Option("--start", help="Entries of the schedule to begin at.")] = _STARTS,
     mask: Annotated[Path | None, typer.Option("--mask", help="Edit only where it is white.")] = None,
     invert: Invert = False,
     *,
@@ -96,18 +95,13 @@ def denoise(
     options: Sampling,
 ) -> None:
     """Noise a picture, and clean it by blur, in one step and iteratively, side by side."""
+    from sfumato.app.defaults import denoise_methods, noised_times
     from sfumato.app.pictures import read_picture
-    from sfumato.core.schedules import Discrete
 
     picture = read_picture(image, options.loaded.shape, invert=invert)
-    methods = ["noised", "blur", "one-step"]
-    if options.loaded.most_steps > 1:  # a one-step denoiser has nothing to iterate on
-        methods.append("iterative")
+    methods = denoise_methods(options.loaded)
     shared = {"image": picture, "prompt": prompt, "sigma": sigma}
-    schedule = options.loaded.schedule
-    whole = len(schedule) if isinstance(schedule, Discrete) else 1
-    quarters = [whole * k / 4 for k in (1, 2, 3)]  # 250, 500, 750 of the course's 1000
-    times = quarters if t is None else _numbers(t, "--t", float)
+    times = noised_times(options.loaded) if t is None else _numbers(t, "--t", float)
     variants = [{**shared, "t": time, "method": method} for time in times for method in methods]
     make_pictures(
         options.jobs("denoise", variants, COURSE_STEPS), options, len(methods) if options.count == 1 else None
@@ -146,7 +140,7 @@ def anagram(
     options: Beginning,
 ) -> None:
     """Hide several pictures in one: `sfumato anagram 6 9 --view identity --view rotate:180`."""
-    views = view or ["identity", "rotate:180"]
+    views = view or VIEWS
     if len(views) != len(prompts):
         raise UsageError(f"{len(prompts)} prompts and {len(views)} views; give one --view for each prompt")
     readings = _readings(prompts, views, weight, view_guidance)
@@ -171,13 +165,10 @@ def hybrid(
     options: Beginning,
 ) -> None:
     """One picture that is one thing from afar and another from near: `sfumato hybrid 0 3`."""
+    from sfumato.app.defaults import factors
     from sfumato.app.pictures import read_picture
 
-    if sigma is not None and kind != "frequency":
-        raise UsageError("--sigma parts far from near; say the numbers of another kind in it, as in --kind triple:1,2")
-    width = options.loaded.defaults.hybrid_sigma if sigma is None else sigma
-    sizes = {"frequency": f"frequency:{width!r}", "triple": f"triple:{width / 2!r},{width!r}"}
-    parts: dict[str, Any] = {"parts": prompts, "factors": sizes.get(kind, kind)}
+    parts: dict[str, Any] = {"parts": prompts, "factors": factors(kind, options.loaded, sigma)}
     if reference is not None:
         parts["reference"] = read_picture(reference, options.loaded.shape)
     origins = options.origins()
@@ -211,8 +202,9 @@ def panorama(
     options: Searching,
 ) -> None:
     """A picture larger than the model, of any aspect: `sfumato panorama 3 --size 84x28`."""
-    _, height, width = options.loaded.shape
-    wide, _, high = (size or f"{3 * width}x{height}").partition("x")
+    from sfumato.app.defaults import panorama_size
+
+    wide, _, high = (size or "{}x{}".format(*panorama_size(options.loaded))).partition("x")
     if not (wide.isdecimal() and high.isdecimal()):
         raise UsageError(f"--size wants WIDTHxHEIGHT, such as 192x64, not {size!r}")
     canvas = {"prompt": prompt, "width": int(wide), "height": int(high), "overlap": overlap}
@@ -221,16 +213,15 @@ def panorama(
 
 def upscale(image: Image, prompt: Prompt = None, *, options: Sampling) -> None:
     """Make a picture larger by a model that was trained to: the later stage of a cascade."""
+    from sfumato.app.defaults import small_level, small_shape
     from sfumato.app.pictures import read_picture
     from sfumato.images import read_image
 
     model = options.loaded
-    if model.low_res is None:
-        raise UsageError(f"model {model.name} makes no picture larger")
-    size = model.small_size(min(read_image(image).size))
-    levels = options.noise_level or [model.low_res.t]
+    own = small_level(model)
+    levels = options.noise_level or [own]
     options = dataclasses.replace(options, noise_level=levels[1:])
-    small = read_picture(image, (model.picture_shape[0], size, size))
+    small = read_picture(image, small_shape(model, min(read_image(image).size)))
     variant = {"image": small, "prompt": prompt, "noise_level": levels[0]}
     make_pictures(options.jobs("upscale", [variant]), options)
 
@@ -278,7 +269,7 @@ def _origins(
     start: str | None,
     mask: Path | None,
     resample: int = 1,
-    jump: int = 5,
+    jump: int = JUMP,
     *,
     invert: bool = False,
 ) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: tour test test-slow check clean
+.PHONY: tour test test-slow check docs bench clean
 .DEFAULT_GOAL := tour
 
 # torch comes first and pinned: other packages' wider ranges would pull a build with gigabytes of CUDA libraries.
@@ -27,10 +27,16 @@ test-slow: .venv/.dev  ## all tests that need neither a GPU nor the network
 	$(BIN)/python -m pytest -m 'not gpu and not network'
 
 check: .venv/.dev  ## linters, types, layers
-	$(BIN)/ruff check src tests tools
-	$(BIN)/ruff format --check src tests tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv/.dev  ## the documentation as a site: docs/_build/html/index.html
+	$(BIN)/sphinx-build -W -n --keep-going -q -b html docs docs/_build/html
+
+bench: .venv/.dev  ## the plain way and ours, timed in turns on this machine's processor
+	$(BIN)/python -m benchmarks
 
 clean:  ## remove the environment and caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

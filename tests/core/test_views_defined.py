@@ -208,3 +208,9 @@ def test_pieces_of_a_jigsaw_stay_whole_and_fit(size):
 def test_jigsaws_of_different_seeds_differ():
     seen = {str(seen_through(f"jigsaw:seed={seed}", 8, 8)) for seed in range(50)}
     assert len(seen) == 50
+
+
+@pytest.mark.parametrize("text", ["skew:1e308", "skew:-2000000", "roll:dx=1e308", "roll:dy=-1e30"])
+def test_nothing_goes_around_the_canvas_a_million_times(text):
+    with pytest.raises(ValueError, match="no (farther|steeper) than"):
+        parse_view(text)

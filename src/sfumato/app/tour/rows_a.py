@@ -205,7 +205,9 @@ def _decibels(scores: Scores, method: Method, times: list[float]) -> str:
 
 def _compared(scores: Scores, a: Method, b: Method, times: list[float], many: str) -> str:
     parts = [f"{scores[a, t].psnr - scores[b, t].psnr:+.1f} dB at t = {t:g}" for t in times]
-    return f"In PSNR, {NAMES[a]} against {NAMES[b]}: {listing(parts)} ({many})."
+    return f"In PSNR, {NAMES[a]} against {NAMES[b]}: {listing(parts)} ({many}).".replace(": -", ": −").replace(
+        " -", " −"
+    )
 
 
 def _read(scores: Scores, method: Method, times: list[float], of: int, reads: str) -> str:

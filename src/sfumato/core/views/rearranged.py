@@ -16,6 +16,10 @@ from torch import Tensor
 from sfumato.core.views.permutation import Permutation, enlarged, from_middle, grid, index, seeded, turned
 
 
+FARTHEST = 1_000_000
+"""How often anything goes around a canvas, at most: beyond that a float no longer tells one pixel from the next."""
+
+
 @dataclass(frozen=True)
 class Roll(Permutation):
     """Shifted right by `dx` and down by `dy` of the canvas; what leaves on one side comes in on the other."""
@@ -24,6 +28,10 @@ class Roll(Permutation):
 
     dx: float = field(default=0.25, kw_only=True)
     dy: float = field(default=0.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if max(abs(self.dx), abs(self.dy)) > FARTHEST:
+            raise ValueError(f"{self}: no farther than {FARTHEST:,} canvases")
 
     def sources(self, height: int, width: int) -> Int64[Tensor, "h w"]:
         """Each pixel from as far left and up, to the nearest pixel."""
@@ -39,6 +47,10 @@ class Skew(Permutation):
     name: ClassVar[str] = "skew"
 
     slope: float = 1.5
+
+    def __post_init__(self) -> None:
+        if abs(self.slope) > FARTHEST:
+            raise ValueError(f"{self}: no steeper than {FARTHEST:,}")
 
     def sources(self, height: int, width: int) -> Int64[Tensor, "h w"]:
         """Each pixel from its own column."""

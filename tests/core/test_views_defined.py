@@ -212,5 +212,5 @@ def test_jigsaws_of_different_seeds_differ():
 
 @pytest.mark.parametrize("text", ["skew:1e308", "skew:-2000000", "roll:dx=1e308", "roll:dy=-1e30"])
 def test_nothing_goes_around_the_canvas_a_million_times(text):
-    with pytest.raises(ValueError, match="no (farther|steeper) than"):
+    with pytest.raises(ValueError, match=r"no (farther|steeper) than"):
         parse_view(text)

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from sfumato.core.views.permutation import Permutation, enlarged, from_middle, grid, index, seeded, turned
 
-
 FARTHEST = 1_000_000
 """How often anything goes around a canvas, at most: beyond that a float no longer tells one pixel from the next."""
 

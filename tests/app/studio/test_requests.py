@@ -187,7 +187,7 @@ REFUSED = {
     "a view": (_through("sideways"), "unknown view 'sideways'"),
     "a view of a file": (_through("file:/etc/passwd"), "unknown view 'file'"),
     "a view that cannot work": (_through("blur:2"), "views check"),
-    "a view without end": (_through("skew:1e308"), "the job cannot be made"),
+    "a view without end": (_through("skew:1e308"), "no steeper than"),
     "a chain without end": (_through("flip+" * 99 + "flip"), "at most 32 views"),
     "too many readings": ({"kind": "anagram", "readings": [{"prompt": "3"}] * 40}, "readings: 40 are more"),
     "no readings": ({"kind": "anagram"}, "readings"),

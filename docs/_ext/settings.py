@@ -60,7 +60,9 @@ def default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, enum.Enum):
         value = value.value
-    return "nothing" if value is None else "[]" if value == () else str(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return "nothing" if value is None else str(value)
 
 
 class Settings(SphinxDirective):

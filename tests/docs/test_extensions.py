@@ -57,6 +57,17 @@ def test_types_are_written_for_people(annotation, text):
     assert settings.written(annotation) == text
 
 
+def test_defaults_are_written_for_people():
+    fields = Recipe.model_fields
+    assert [settings.default(fields[name]) for name in ("name", "steps", "sigmas", "prediction", "epochs")] == [
+        "",
+        "nothing",
+        "[0.5]",
+        "eps",
+        "20",
+    ]
+
+
 def test_meanings_come_from_the_source():
     assert settings.meaning(Recipe, "timesteps") == "T of a discrete schedule."
     assert settings.meaning(Denoise, "sigma") == "Standard deviation in pixels of the blur."

@@ -90,7 +90,7 @@ def inline_commands(page: Path) -> list[str]:
 
 def ours(words: tuple[str, ...]) -> list[str] | None:
     """The arguments of sfumato in a command; None where it is another program's, which must be one of OTHERS."""
-    if words[0] == "sfumato":
+    if Path(words[0]).name == "sfumato":
         return list(words[1:])
     if words[0] in {"python", "torchrun"} and "-m" in words:
         at = words.index("-m")

@@ -18,8 +18,8 @@ MORE = ["roll", "skew", "permute:4:seed=3", "circle", "circle:90:r=0.4", "hinge"
 seeds = st.integers(0, 2**63 - 1)
 anywhere = st.one_of(
     st.sampled_from([Flip(), Mirror(), Negate(), Rotate(90), Rotate(180), Rotate(270)]),
-    st.builds(Roll, dx=st.floats(-1e30, 1e30), dy=st.floats(-3, 3)),
-    st.builds(Skew, st.floats(-9, 9) | st.floats(-1e30, 1e30)),
+    st.builds(Roll, dx=st.floats(-1e6, 1e6), dy=st.floats(-3, 3)),
+    st.builds(Skew, st.floats(-9, 9) | st.floats(-1e6, 1e6)),
     st.builds(Permute, st.sampled_from([1, 2, 4, 8]), seed=seeds),
     st.builds(Circle, st.sampled_from([90, 180, 270]), r=st.floats(0.01, 0.5)),
     st.builds(Hinge, st.integers(1, 16)),
@@ -81,7 +81,7 @@ def test_the_string_of_a_view_reads_back(views):
         (" rotate:90 + negate ", "rotate:90+negate"),
         ("roll", "roll:dx=0.25:dy=0"),
         ("roll:dy=-0.5:dx=1e-7", "roll:dx=1e-07:dy=-0.5"),
-        ("roll:dx=1e20", "roll:dx=1e20:dy=0"),
+        ("roll:dx=1e6", "roll:dx=1000000:dy=0"),
         ("roll:dx=-0", "roll:dx=0:dy=0"),
         ("skew", "skew:1.5"),
         ("skew:2.0", "skew:2"),

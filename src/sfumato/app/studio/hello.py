@@ -45,7 +45,7 @@ def _views() -> list[dict[str, str]]:
     from sfumato.core.views import VIEWS
 
     kinds = {name: kind for name, kind in VIEWS.items() if kind.sound and name not in {"file", "signed"}}
-    return [{"text": kind.example, "about": kind.summary} for kind in kinds.values()]
+    return [{"text": kind.example, "about": _plain(kind.summary)} for kind in kinds.values()]
 
 
 def _factors() -> list[dict[str, Any]]:
@@ -53,6 +53,11 @@ def _factors() -> list[dict[str, Any]]:
     from sfumato.core.filters import FACTORS, parse_factors
 
     return [
-        {"text": name, "about": (getdoc(make) or "").partition("\n")[0], "parts": len(parse_factors(name))}
+        {"text": name, "about": _plain(getdoc(make) or ""), "parts": len(parse_factors(name))}
         for name, make in FACTORS.items()
     ]
+
+
+def _plain(docstring: str) -> str:
+    """Its first line, for people: without the marks of code."""
+    return docstring.partition("\n")[0].replace("`", "")

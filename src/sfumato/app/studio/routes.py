@@ -38,7 +38,7 @@ from sfumato.app.studio.trainings import DatasetRequest, Taken, TrainingRequest,
 from sfumato.errors import UsageError
 from sfumato.files import write_bytes
 
-MOST_PAGES = 32
+MOST_PAGES = 128
 """Pages that listen at a time."""
 REPORT_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "

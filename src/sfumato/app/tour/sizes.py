@@ -18,7 +18,7 @@ class TourSize:
     starts: tuple[int, ...] = (1, 3, 5, 7, 10, 20)
     """i_start of image-to-image."""
     guidances: tuple[float, ...] = (1.0, 2.0, 5.0, 7.0)
-    each: int = 6
+    each: int = 5
     """Judged samples of each prompt, for each number of steps and each guidance."""
     clean: int = 16
     """Clean pictures that denoising is measured on."""
@@ -34,11 +34,11 @@ class TourSize:
     """Seeds of each start where what an edit keeps is measured."""
     pairs: int = 12
     """Pairs of each kind of illusion, at most."""
-    tries: int = 4
+    tries: int = 3
     """Seeds of each illusion."""
     best: int = 6
     """Illusions shown."""
-    search: int = 48
+    search: int = 32
     """Seeds of a search."""
     chain_steps: int = 48
     """Of the animations and of the samples of part B."""
@@ -46,6 +46,8 @@ class TourSize:
 
 USUAL = TourSize()
 QUICK = TourSize(
+    steps=12,
+    step_counts=(5, 12, 40),
     guidances=(1.0, 2.0, 7.0),
     each=2,
     clean=8,
@@ -57,8 +59,8 @@ QUICK = TourSize(
     pairs=4,
     tries=2,
     best=4,
-    search=12,
-    chain_steps=24,
+    search=10,
+    chain_steps=16,
 )
 """About a minute for the bundled digits on two cores."""
 FULL = TourSize(

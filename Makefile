@@ -1,6 +1,8 @@
 # Two commands for a new machine: `make tour` and `make test`. Each makes the environment .venv if it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
+# Files of tests go to one process a core, four at most (each holds torch), and each computes with one thread.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: tour test test-slow check docs bench clean
@@ -21,10 +23,10 @@ tour: .venv/.user  ## everything on one page: tour/report.html
 	$(BIN)/sfumato tour --out tour
 
 test: .venv/.dev  ## the fast tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: .venv/.dev  ## all tests that need neither a GPU nor the network
-	$(BIN)/python -m pytest -m 'not gpu and not network'
+	$(PYTEST) -m 'not gpu and not network'
 
 check: .venv/.dev  ## linters, types, layers
 	$(BIN)/ruff check .

@@ -35,7 +35,8 @@ def job() -> Generate:
 
 def test_the_best_seed_is_the_one_that_a_run_of_all_finds_and_is_itself_made_again(job):
     found = best_of(job, 40, load, lambda _: Brightness(), keep=3)
-    every = {seed: run([job.model_copy(update={"seed": seed})], load)[0].picture for seed in range(5, 45)}
+    all_of_them = run([job.model_copy(update={"seed": seed}) for seed in range(5, 45)], load)
+    every = {result.job.seed: result.picture for result in all_of_them}
     means = {seed: float(picture.mean()) for seed, picture in every.items()}
     ranked = sorted(means, key=lambda seed: -means[seed])
     assert [c.result.job.seed for c in found.kept] == ranked[:3]

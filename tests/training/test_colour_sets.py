@@ -94,6 +94,19 @@ TEST_BATCH = "cifar-10-batches-bin/test_batch.bin"
         (b"", "damaged, or no tar archive"),
         (b"no archive" * 100, "damaged, or no tar archive"),
     ],
+    ids=[
+        "above",
+        "elsewhere",
+        "link",
+        "hard link",
+        "folder",
+        "large",
+        "small",
+        "nothing",
+        "changed",
+        "empty",
+        "no archive",
+    ],
 )
 def test_archives_that_are_not_as_they_should_be(cifar10, tmp_path, packed, message):
     folder, _ = cifar10

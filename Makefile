@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: tour test test-slow check docs bench clean
+.PHONY: tour test test-thorough test-slow check docs bench clean
 .DEFAULT_GOAL := tour
 
 # torch comes first and pinned: other packages' wider ranges would pull a build with gigabytes of CUDA libraries.
@@ -24,6 +24,9 @@ tour: .venv/.user  ## everything on one page: tour/report.html
 
 test: .venv/.dev  ## the fast tests
 	$(PYTEST)
+
+test-thorough: .venv/.dev  ## pages in a browser, processes that are killed, what the documentation shows
+	$(PYTEST) -m 'thorough and not slow and not gpu and not network'
 
 test-slow: .venv/.dev  ## all tests that need neither a GPU nor the network
 	$(PYTEST) -m 'not gpu and not network'

@@ -273,6 +273,7 @@ def test_unknown_words_are_told_once(sfumato, stages, tmp_path):
 # The same bytes whatever happens
 
 
+@pytest.mark.thorough
 def test_order_company_and_shards_change_no_byte(run, jobs, coarse, tmp_path, monkeypatch):
     seeds = ("--seeds", "0-4")
     run(jobs, tmp_path / "whole", *seeds)
@@ -517,7 +518,9 @@ def test_a_disk_that_is_full_at_any_write_costs_nothing_but_time(sfumato, run, t
 
 
 @pytest.mark.parametrize(
-    ("kills", "seeds"), [pytest.param(3, 20), pytest.param(20, 150, marks=pytest.mark.slow)], ids=["three", "twenty"]
+    ("kills", "seeds"),
+    [pytest.param(3, 20, marks=pytest.mark.thorough), pytest.param(20, 150, marks=pytest.mark.slow)],
+    ids=["three", "twenty"],
 )
 def test_kill_9_at_random_moments_changes_nothing(run, jobs, tiny_model, tmp_path, kills, seeds):
     run(jobs, tmp_path / "quiet", "--seeds", f"0-{seeds - 1}")

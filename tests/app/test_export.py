@@ -118,6 +118,7 @@ def step(sampler, x, level, to, estimate, draws=None):
     return sampler.step(now)[0]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", MODELS)
 def test_an_onnx_graph_computes_what_the_network_does(models, graphs, kind):
     runtime = pytest.importorskip("onnxruntime")

@@ -24,6 +24,7 @@ def test_pages_are_found():
     assert len(RUN) >= 10
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", RUN)
 def test_what_a_page_shows_runs(name, tool, tmp_path, monkeypatch):
     monkeypatch.setenv("SFUMATO_DATA", str(tmp_path / "nothing"))

@@ -29,6 +29,7 @@ def test_every_example_is_here():
     assert {file.stem for file in FOLDER.glob("*.py")} == MAKES.keys()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MAKES)
 def test_an_example_runs(name, tmp_path, monkeypatch, capsys):
     if name == "diffusers_folder":

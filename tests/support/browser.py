@@ -23,6 +23,14 @@ HERE = {"", "127.0.0.1", "localhost"}
 """Hosts that a page of ours may ask: none (a file, data) or this machine."""
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a browser are thorough ones."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("thorough")
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A Chromium, one for the tests of a file: as long as it runs, no other event loop can in this thread."""

@@ -70,7 +70,9 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-@pytest.mark.parametrize("steps", [40, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "steps", [pytest.param(40, marks=pytest.mark.thorough), pytest.param(200, marks=pytest.mark.slow)]
+)
 def test_two_processes_take_the_steps_of_one(steps):
     one = trainer(ALONE, steps)
     alone = [progress.loss for progress in one.run()]

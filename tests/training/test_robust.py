@@ -430,7 +430,9 @@ def wait_for(process, happened) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kills", "steps"), [pytest.param(3, 150), pytest.param(50, 500, marks=pytest.mark.slow)], ids=["three", "fifty"]
+    ("kills", "steps"),
+    [pytest.param(3, 150, marks=pytest.mark.thorough), pytest.param(50, 500, marks=pytest.mark.slow)],
+    ids=["three", "fifty"],
 )
 def test_kill_9_at_random_moments_changes_nothing(tmp_path, kills, steps):
     """Killed while running or saving, resumed each time: every hash is that of a quiet run."""
@@ -488,6 +490,7 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
         pass
 
 
+@pytest.mark.thorough
 def test_samples_do_not_keep_a_training_from_stopping(tmp_path, quiet, monkeypatch):
     run, trainer = begun(tmp_path / "run")
     asked: list[int] = []

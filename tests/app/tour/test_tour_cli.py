@@ -86,6 +86,7 @@ def test_a_picture_that_is_none_is_one_line(sfumato, tmp_path):
     assert done.err.startswith(f"error: cannot read the picture {path}: ")
 
 
+@pytest.mark.thorough
 def test_ctrl_c_leaves_no_half_page(tmp_path, tiny_model):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "sfumato", "tour", "-o", str(out), "--model", tiny_model, "--data", "typeset"]

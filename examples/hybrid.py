@@ -6,8 +6,8 @@ import sfumato as sf
 from sfumato.core.filters import LowPass
 
 model = sf.load("digits")
-tree = sf.hybrid(far=sf.guided("0", scale=2), near=sf.guided("3", scale=2), sigma=2)
+tree = sf.hybrid(far=sf.guided("0", scale=2), near=sf.guided("3", scale=2), sigma=1.5)
 pictures = sf.sample(model, tree, seeds=range(4))
-distances = [LowPass(sigma)(pictures) for sigma in (3, 2, 1)]
+distances = [LowPass(sigma)(pictures) for sigma in (3, 1.5, 1)]
 seen = torch.stack([*distances, pictures], dim=1)  # for each picture a row, from afar to near
 sf.sheet(seen.flatten(0, 1), columns=4).save("hybrid.png")

@@ -73,7 +73,7 @@ def test_by_keys_alone_pictures_are_gone_through_opened_and_thrown_away(open_tab
     page.keyboard.press("Delete")
     expect(page.get_by_label("4, generate, seed 9")).to_be_focused()
     assert len(full.bin) == 2
-    page.locator(".toast").last.get_by_role("button", name="Undo").focus()
+    page.locator(".toast", has_text="5 is in the bin").get_by_role("button", name="Undo").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_label("5, generate, seed 9")).to_be_focused()
     assert len(full.bin) == 1

@@ -45,7 +45,7 @@ def test_starts_count_in_the_schedule_of_the_course(kind, from_picture, steps):
 def test_a_hybrid_is_parted_where_its_model_says():
     model = _load("digits")
     assert defaults.factors("frequency", model) == "frequency:1.5"
-    assert defaults.factors("triple", model) == "triple:1.0,2.0"
+    assert defaults.factors("triple", model) == "triple:0.75,1.5"
     assert defaults.factors("frequency", model, 3.0) == "frequency:3.0"
     assert defaults.factors("motion:7", model) == "motion:7"
     with pytest.raises(UsageError, match="--sigma parts far from near"):

@@ -144,7 +144,7 @@ OF_DIGITS = Prompts(
         _upside("6", "2", "mirror"),
         _upside("3", "8", "flip"),
     ),
-    hybrids=tuple(map(_map, ("02", "08", "79", "49", "58", "06", "72", "75", "94", "03", "59", "17"))),
+    hybrids=tuple(map(_map, ("18", "62", "19", "03", "06", "42", "45", "48", "27", "58", "83", "98"))),
     several=(ways_of("247", THREE), ways_of("956", THREE), ways_of("754", THREE), ways_of("5252", FOUR)),
     rearranged=(
         _upside("9", "6", "circle:180"),

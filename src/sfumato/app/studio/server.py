@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from sfumato.app.studio.events import Events
     from sfumato.app.studio.routes import Parts
 
+MOST_CONNECTIONS = 512
+"""At a time: a page that listens has one for it and a few for the rest; systems allow a process about 1,000 files."""
 _WARMING = "sfumato-warm-up"
 _TOKEN = re.compile(r"[A-Za-z0-9_.~-]{8,200}")
 
@@ -157,7 +159,7 @@ def make_server(settings: Settings, app: Starlette, events: Events) -> uvicorn.S
             access_log=settings.debug,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=100,
+            limit_concurrency=MOST_CONNECTIONS,
             timeout_keep_alive=10,
             timeout_graceful_shutdown=2,
             h11_max_incomplete_event_size=32_768,

@@ -431,7 +431,7 @@ def wait_for(process, happened) -> None:
 
 @pytest.mark.parametrize(
     ("kills", "steps"),
-    [pytest.param(3, 150, marks=pytest.mark.thorough), pytest.param(50, 500, marks=pytest.mark.slow)],
+    [pytest.param(3, 200, marks=pytest.mark.thorough), pytest.param(50, 500, marks=pytest.mark.slow)],
     ids=["three", "fifty"],
 )
 def test_kill_9_at_random_moments_changes_nothing(tmp_path, kills, steps):

@@ -86,6 +86,7 @@ def train(
         typer.echo(f"{run.path}: {result['steps']} steps, loss {result['loss']:.5f}")
         for name, digest in result["sha256"].items():
             typer.echo(f"  {name:<9} {digest}")
+        typer.echo(f"look at it: {run.path / 'report.html'}; use it: --model {run.path}")
 
 
 def evaluate(

@@ -16,7 +16,7 @@ from torch import Tensor
 from sfumato.core.views.permutation import Permutation, enlarged, from_middle, grid, index, seeded, turned
 
 FARTHEST = 1_000_000
-"""How often anything goes around a canvas, at most: more is a slip of the pen, and beyond 2⁵³ pixels a page would round otherwise."""
+"""How often anything goes around a canvas, at most: beyond 2⁵³ pixels a page of the studio would round otherwise."""
 
 
 @dataclass(frozen=True)

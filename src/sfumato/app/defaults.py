@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from sfumato.backends.model import Model
     from sfumato.core.loops import Loop
 
+MODEL = "digits"
+"""That makes pictures where nobody says which."""
+SCRATCH = "digits"
+"""Whose training the tour shows."""
 COURSE_STEPS = 34
 """Levels of the strided schedule of the course: 990, 960, …, 0 of 1000, that its i_start counts in."""
 STARTS = (1, 3, 5, 7, 10, 20)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from torch import Tensor
 
+from sfumato.app.defaults import MODEL
 from sfumato.app.pictures import Picture
 from sfumato.backends.model import Model
 from sfumato.core.cascade import Guide
@@ -88,7 +89,7 @@ class Job(BaseModel):
     pixels_only: ClassVar[bool] = False
     """Whether its estimate means something for canvases of pixels alone."""
 
-    model: str = "digits"
+    model: str = MODEL
     seed: Seed = 0
     steps: Count
     """Levels of the path."""

@@ -36,6 +36,11 @@ def denoiser(tmp_path_factory) -> Tour:
     return Tour(tmp_path_factory.mktemp("denoiser"), subject("digits/denoiser"))
 
 
+@pytest.fixture(scope="session")
+def both(tmp_path_factory) -> Tour:
+    return Tour(tmp_path_factory.mktemp("both"), subject("words"), scratch=subject("digits"))
+
+
 @pytest.fixture
 def refused():
     """Whether a call is refused as a usage error, with its line."""

@@ -44,7 +44,7 @@ def test_the_command_makes_the_page(sfumato, tmp_path, tiny, tiny_model, drawing
     )
     assert done.code == 0, done.err
     told = json.loads(done.out)
-    assert told["numbers"]["photo"] == "photo"
+    assert told["numbers"]["subjects"][0]["photo"] == "photo"
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "The photo is your own picture: its middle, made grey, at the 28 × 28 pixels" in page
     assert tiny == [module.QUICK]

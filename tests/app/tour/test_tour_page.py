@@ -17,7 +17,7 @@ from sfumato.app.tour.texts import TEXTS
 A = ("A0", "A1.1", "A1.2", "A1.3", "A1.4", "A1.5", "A1.6", "A1.7", "A1.7.1", "A1.7.2", "A1.7.3", "A1.8", "A1.9", "A2")
 B = ("B1.1", "B1.2", "B1.3", "B2.1", "B2.4", "B3")
 C = ("C1", "C2", "C3", "C4", "C5", "C6")
-KINDS = ("digits", "words", "free", "clothes", "denoiser")
+KINDS = ("digits", "words", "free", "clothes", "denoiser", "both")
 MOST = 12 * 2**20
 """Bytes of a page."""
 
@@ -29,6 +29,7 @@ def tour(request):
 
 ROWS = {
     "digits": (*A, *B, *C),
+    "both": (*A, *B, *C[:-1]),
     "words": (*A, *C[:-1]),  # nobody reads what it draws, so there is no search
     "clothes": (*A, *C[:-1]),
     "free": (*A[1:6], *A[7:10], "C4"),
@@ -41,6 +42,21 @@ def test_it_has_the_rows_that_make_sense_for_the_model(kind, request):
     tour = request.getfixturevalue(kind)
     assert [name for name in tour.page.ids if name in TEXTS] == list(ROWS[kind])
     assert list(tour.rows) == list(ROWS[kind])
+
+
+def test_another_model_may_show_its_training(both):
+    assert list(both.rows) == [*A, *B, *C[:-1]]
+    assert "Parts A and C are made by the model words; part B shows digits from scratch." in both.source
+    assert list(both.result.numbers["models"]) == ["words", "digits", "digits/time", "digits/denoiser"]
+    assert [told["model"] for told in both.result.numbers["subjects"]] == ["words", "digits"]
+    assert all("digits" not in command for command in section_of(both, "A0"))
+    assert any("digits" in command for command in section_of(both, "B3"))
+
+
+def section_of(tour, row: str) -> list[str]:
+    """The commands of a row."""
+    section = tour.source.partition(f'<section id="{row}">')[2].partition("</section>")[0]
+    return re.findall(r"<pre><code>(.*?)</code></pre>", section, flags=re.S)
 
 
 def test_it_is_well_formed(tour):

@@ -116,14 +116,14 @@ def test_where_nobody_reads_nothing_is_said_of_it(words):
     assert "judge reads" not in said
     assert "✓" not in said
     assert words.rows["A0"]["1"] == {"samples": 3 * TINY.each, "change": None}
-    assert words.result.numbers["judge"] is None
+    assert words.result.numbers["subjects"][0]["judge"] is None
 
 
 def test_the_photo_is_ones_own(words):
     assert "The photo is your own picture" in words.source
     assert (words.folder / "inputs" / "photo.png").is_file()
     assert "made grey" not in words.source
-    assert words.result.numbers["photo"] == "photo"
+    assert words.result.numbers["subjects"][0]["photo"] == "photo"
 
 
 def test_a_model_without_a_second_stage_says_so(digits):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from sfumato.app.defaults import MODEL
 from sfumato.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Sampling(Output):
             "--model",
             help="A name of `models list`, hf:OWNER/REPO, a run directory, or a folder or file of weights.",
         ),
-    ] = "digits"
+    ] = MODEL
     steps: Steps = None
     way: Annotated[
         str,

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sfumato.app.cli import common as c
+from sfumato.app.defaults import MODEL, SCRATCH
 from sfumato.errors import Stopped, UsageError
 
 if TYPE_CHECKING:
+    from sfumato.app.tour import Subject
     from sfumato.backends.model import Model
     from sfumato.training.data import ImageData
     from sfumato.training.datasets.captioned import CaptionedData
@@ -143,8 +145,13 @@ def tour(
         "tour"
     ),
     model: Annotated[
-        str, typer.Option("--model", help="What the tour is of: a name of `models list`, a run, a folder or a file.")
-    ] = "digits",
+        str | None,
+        typer.Option(
+            "--model",
+            help="What all of it is of: a name of `models list`, a run, a folder or a file. "
+            f"Else it plays with {MODEL} and shows how {SCRATCH} was trained.",
+        ),
+    ] = None,
     photo: Annotated[
         Path | None, typer.Option("--photo", help="A picture of your own to be noised, cleaned and edited.")
     ] = None,
@@ -165,12 +172,17 @@ def tour(
         raise UsageError("--quick makes less and --full more; give one of them")
     c.check_folder(out)
     load = c.Output(device=device, memory=memory).load
-    loaded = load(model, dtype)
-    own = None if photo is None else read_photo(photo, loaded.shape)
-    told = clean_pictures(loaded, data, lambda line: typer.echo(line, err=True))
-    subject = subject_of(loaded, model, told, own)
+
+    def subject(name: str, own: Path | None = None, data: str | None = None) -> Subject:
+        loaded = load(name, dtype)
+        picture = None if own is None else read_photo(own, loaded.shape)
+        told = clean_pictures(loaded, data, lambda line: typer.echo(line, err=True))
+        return subject_of(loaded, name, told, picture)
+
+    playing = subject(model or MODEL, photo, data)
+    scratch = subject(SCRATCH) if model is None and MODEL != SCRATCH else None
     size = QUICK if quick else FULL if full else USUAL
-    result = run_tour(out, subject, load, seed=seed, size=size, on_progress=_tell(quiet or json))
+    result = run_tour(out, playing, load, scratch=scratch, seed=seed, size=size, on_progress=_tell(quiet or json))
     if json:
         typer.echo(json_module.dumps({"report": str(result.report), "numbers": result.numbers}))
     elif not quiet:

@@ -11,6 +11,7 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from sfumato.app.command import command_line
+from sfumato.app.defaults import MODEL
 from sfumato.app.jobs import parse_job
 from sfumato.app.output import parameters, save_image, save_result
 from sfumato.app.run import Result, finished, make_batches, notes, total_steps
@@ -26,7 +27,7 @@ from sfumato.training.recipe import parse
 
 __all__ = ["Cancelled", "Desk"]
 
-FIRST = ("digits", "float32")
+FIRST = (MODEL, "float32")
 """The model that is loaded before anybody asks."""
 
 _log = logging.getLogger("sfumato.studio.worker")

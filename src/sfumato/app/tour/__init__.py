@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -51,29 +51,39 @@ __all__ = [
     "subject_of",
 ]
 
-CHAPTERS: tuple[tuple[str, Callable[[Workshop], list[Section]]], ...] = (
-    ("steps (A0)", rows_ask.steps),
-    ("denoising (A1.1–A1.4)", rows_a.denoising),
-    ("sampling (A1.5)", rows_a.sampling),
-    ("guidance (A1.6)", rows_ask.guidance),
-    ("image to image (A1.7)", rows_edit.image_to_image),
-    ("drawings (A1.7.1)", rows_edit.drawings),
-    ("inpainting (A1.7.2)", rows_paint.inpainting),
-    ("with a prompt (A1.7.3)", rows_edit.prompted),
-    ("anagrams (A1.8)", rows_illusions.anagrams),
-    ("hybrids (A1.9)", rows_illusions.hybrids),
-    ("a design (A2)", rows_ask.design),
-    ("a denoiser (B1)", rows_b.denoiser),
-    ("diffusion models (B2)", rows_trained.diffusion),
-    ("in motion (B3)", rows_trained.motion),
-    ("several readings (C1)", rows_illusions.several),
-    ("rearranged (C2)", rows_illusions.rearranged),
-    ("regions (C3)", rows_more.regions),
-    ("wider than the model (C4)", rows_more.wide),
-    ("other factors (C5)", rows_more.factored),
-    ("a search (C6)", rows_more.search),
+
+class Chapter(NamedTuple):
+    """A part of the page."""
+
+    name: str
+    make: Callable[[Workshop], list[Section]]
+    """Looks at the subject, and gives no section where it has nothing to show of it."""
+    scratch: bool = False
+    """Whether it is about how a model is made, not about what can be done with one."""
+
+
+CHAPTERS = (
+    Chapter("steps (A0)", rows_ask.steps),
+    Chapter("denoising (A1.1–A1.4)", rows_a.denoising),
+    Chapter("sampling (A1.5)", rows_a.sampling),
+    Chapter("guidance (A1.6)", rows_ask.guidance),
+    Chapter("image to image (A1.7)", rows_edit.image_to_image),
+    Chapter("drawings (A1.7.1)", rows_edit.drawings),
+    Chapter("inpainting (A1.7.2)", rows_paint.inpainting),
+    Chapter("with a prompt (A1.7.3)", rows_edit.prompted),
+    Chapter("anagrams (A1.8)", rows_illusions.anagrams),
+    Chapter("hybrids (A1.9)", rows_illusions.hybrids),
+    Chapter("a design (A2)", rows_ask.design),
+    Chapter("a denoiser (B1)", rows_b.denoiser, scratch=True),
+    Chapter("diffusion models (B2)", rows_trained.diffusion, scratch=True),
+    Chapter("in motion (B3)", rows_trained.motion, scratch=True),
+    Chapter("several readings (C1)", rows_illusions.several),
+    Chapter("rearranged (C2)", rows_illusions.rearranged),
+    Chapter("regions (C3)", rows_more.regions),
+    Chapter("wider than the model (C4)", rows_more.wide),
+    Chapter("other factors (C5)", rows_more.factored),
+    Chapter("a search (C6)", rows_more.search),
 )
-"""Each looks at the subject, and gives no section where it has nothing to show of it."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,7 @@ def run_tour(
     subject: Subject,
     load: Loader,
     *,
+    scratch: Subject | None = None,
     seed: int = 0,
     on_progress: Callable[[str, int, int], None] = _silent,
     size: TourSize = USUAL,
@@ -105,8 +116,9 @@ def run_tour(
 
     Args:
         folder: Where everything goes; made if it is not there.
-        subject: The model, and what it can be asked for.
-        load: A model by name and dtype: the subject's, its later stages and its family are asked for.
+        subject: The model that is played with, and what it can be asked for: parts A and C.
+        load: A model by name and dtype: the subjects', their later stages and their families are asked for.
+        scratch: Of what the training is shown, part B; by default of the same.
         seed: Of the first picture of every row.
         on_progress: Is told what is being done, how many chapters are finished, and how many there are.
         size: How much is made.
@@ -114,34 +126,35 @@ def run_tour(
     Raises UsageError for a model of which there is nothing to be shown.
     """
     started = time.monotonic()
-    w = Workshop(folder, load, subject, size, seed, dtype_name(subject.model.dtype))
-    if subject.iterates:  # a text encoder is loaded once for all prompts
-        subject.model.prepare([prompt for prompt in subject.prompts.all if _asked(subject, prompt)])
+    playing = Workshop(folder, load, subject, size, seed, dtype_name(subject.model.dtype))
+    training = playing
+    if scratch is not None:
+        training = Workshop(folder, load, scratch, size, seed, dtype_name(scratch.model.dtype))
+    workshops = list(dict.fromkeys((playing, training)))
+    for w in workshops:
+        if w.subject.iterates:  # a text encoder is loaded once for all prompts
+            w.model.prepare([prompt for prompt in w.subject.prompts.all if _asked(w.subject, prompt)])
     sections: list[Section] = []
     seconds: dict[str, float] = {}
-    for k, (name, chapter) in enumerate(CHAPTERS):
-        on_progress(name, k, len(CHAPTERS))
+    for k, chapter in enumerate(CHAPTERS):
+        on_progress(chapter.name, k, len(CHAPTERS))
         begun = time.monotonic()
-        sections += chapter(w)
-        seconds[name] = round(time.monotonic() - begun, 2)
+        sections += chapter.make(training if chapter.scratch else playing)
+        seconds[chapter.name] = round(time.monotonic() - begun, 2)
     if not sections:
         raise UsageError(f"there is nothing to be shown of model {subject.name}")
     took = time.monotonic() - started
     numbers = {
         "environment": _environment(),
-        "models": _models(w),
-        "judge": _judge(w),
-        "data": {"name": subject.data.name, "pictures": len(subject.data)},
-        "photo": None if subject.own is None else subject.own.name,
-        "prompts": [prompt for prompt in subject.prompts.all if prompt is not None],
-        "notes": _notes(subject),
+        "models": {name: about for w in workshops for name, about in _models(w).items()},
+        "subjects": [_subject(w) for w in workshops],
         "seed": seed,
         "seconds": {"total": round(took, 2), **seconds},
         "rows": {section.id: section.numbers for section in sections},
     }
     write_text(folder / "numbers.json", json.dumps(numbers, ensure_ascii=False, indent=1))
     report = folder / "report.html"
-    write_text(report, build(front(w, sections, numbers, took), sections))
+    write_text(report, build(front(workshops, sections, numbers, took), sections))
     on_progress("done", len(CHAPTERS), len(CHAPTERS))
     return TourResult(report, numbers)
 
@@ -173,6 +186,18 @@ def _about(model: Model, known: Training | None) -> dict[str, Any]:
     about = {"sha256": model.sha256, "device": str(model.device)}
     keys = ("steps", "epochs", "epochs_of_recipe", "finished")
     return about if known is None else about | {key: known.about[key] for key in keys}
+
+
+def _subject(w: Workshop) -> dict[str, Any]:
+    s = w.subject
+    return {
+        "model": s.name,
+        "judge": _judge(w),
+        "data": {"name": s.data.name, "pictures": len(s.data)},
+        "photo": None if s.own is None else s.own.name,
+        "prompts": [prompt for prompt in s.prompts.all if prompt is not None],
+        "notes": _notes(s),
+    }
 
 
 def _judge(w: Workshop) -> dict[str, Any] | None:

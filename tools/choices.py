@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
+from parts import put
 from torch import Tensor
 
 import sfumato as sf
@@ -261,16 +262,8 @@ def main() -> None:
             f"(`python tools/choices.py --data MNIST -n {given.n} --only {name}`, {datetime.date.today()}, model "
             f"`{(bench.model.sha256 or '')[:10]}` in bfloat16, {machine}.)"
         )
-        put(name, f"{found}\n\n{source}")
+        put(PAGE, name, f"{found}\n\n{source}")
         print(f"{name}: {seconds:.0f} s", flush=True)
-
-
-def put(name: str, text: str) -> None:
-    """A part of the page anew."""
-    page = PAGE.read_text(encoding="utf-8")
-    begin, end = f"<!-- measured: {name} -->\n", "<!-- end -->"
-    before, after = page.split(begin, 1)
-    PAGE.write_text(f"{before}{begin}\n{text}\n\n{end}{after.split(end, 1)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

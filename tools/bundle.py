@@ -43,7 +43,7 @@ def bundle(run: RunDirectory, name: str) -> None:
         raise SystemExit(f"the data at {recipe.data} are not those that {run.path} was trained on")
     trainer.restore(checkpoint)
     # Where the pictures lay on one machine means nothing on another.
-    trainer.recipe = recipe = recipe.with_changes({"data": Path(recipe.data).name})
+    trainer.recipe = recipe = recipe.with_changes({key: Path(getattr(recipe, key)).name for key in ("data", "init")})
     for old in FOLDER.glob(f"{name}*.safetensors"):
         if old.stem == name or old.stem.removeprefix(name)[1:2].isdigit():
             old.unlink()

@@ -34,7 +34,7 @@ from sfumato.models.weights import save_weights
 from sfumato.training.recipe import load_recipe
 
 WORDS = ("a", "blue", "house", "lion", "of", "rocket", "ship")
-TEXT = {"size": 8, "widths": (32,), "attention": 4, "own_attention": 4, "text_width": 32, "text_layers": 1, "length": 5}
+TEXT = {"size": 8, "widths": (32,), "text_width": 32, "text_layers": 1, "length": 5}
 DATA = {
     "name": "drawings",
     "pictures": 1234,

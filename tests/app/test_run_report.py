@@ -1,6 +1,8 @@
 """The report of a run is made of its files alone, and leaves out what is not there."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -75,3 +77,19 @@ def test_flow_is_sampled_by_euler_by_default(sfumato, tmp_path, pictures):
     done = sfumato("generate", "3", "--model", run.path, "--steps", "2", "-o", tmp_path / "out", "--json")
     assert json.loads(done.out)["pictures"][0]["job"]["sampler"] == "euler"
     assert torch.isfinite(torch.tensor(json.loads(run.result_file.read_text())["loss"]))
+
+
+def test_a_training_that_began_with_a_model_says_so(sfumato, tmp_path, tiny_model):
+    for name in "37":
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        Image.new("L", (28, 28), 20 * int(name)).save(tmp_path / "pictures" / name / "a.png")
+    settings = [word for number in ("width=4", "steps=1", "sample_steps=2") for word in ("--set", number)]
+    words = ("train", "class", "--data", tmp_path / "pictures", "--init", tiny_model, *settings)
+    done = sfumato(*words, "-o", tmp_path / "run", "--quiet")
+    assert done.code == 0, done.err
+    recipe = json.loads((tmp_path / "run" / "recipe.json").read_text(encoding="utf-8"))
+    assert recipe["init"] == tiny_model
+    assert recipe["init_sha256"] == hashlib.sha256(Path(tiny_model).read_bytes()).hexdigest()
+    assert f"--init {tiny_model} --set " in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    refused = sfumato("train", "--resume", "--init", tiny_model, "-o", tmp_path / "run")
+    assert "leave --set, --data, --init and --like out" in refused.err

@@ -181,3 +181,16 @@ def test_ready_for_sampling_it_is_the_same_function(time, classes):
     difference = network(x, t, network.encode(rows)) - ready(x, t, ready.encode(rows))
     assert 0 < difference.abs().max() < 1e-5
     assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+
+
+def test_a_network_goes_on_from_one_of_other_classes():
+    torch.manual_seed(0)
+    old = CourseUNet(CourseUNetConfig(4, classes=("cat", "dog")))
+    new = CourseUNet(CourseUNetConfig(4, classes=("ant", "dog", "cat")))
+    ant = new.class1[0].weight[:, 0].clone()
+    new.adopt(old)
+    assert torch.equal(new.class1[0].weight[:, [2, 1]], old.class1[0].weight)
+    assert torch.equal(new.class1[0].weight[:, 0], ant)
+    assert torch.equal(new.final.weight, old.final.weight)
+    with pytest.raises(ValueError, match="other layers"):
+        new.adopt(CourseUNet(CourseUNetConfig(4)))

@@ -8,7 +8,7 @@ from sfumato.models.text_unet import TextUNet, TextUNetConfig
 from sfumato.models.weights import load_weights, save_weights
 
 WORDS = ("a", "blue", "house", "lion", "of", "rocket", "ship")
-SMALL = TextUNetConfig(WORDS, size=16, widths=(32, 64), attention=8, own_attention=4, text_width=32, length=5)
+SMALL = TextUNetConfig(WORDS, size=16, widths=(32, 64), attention=0, own_attention=1, text_width=32, length=5)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_ready_in_half_precision_it_is_nearly_the_same(network):
 
 
 def test_padding_says_nothing(network):
-    short = TextUNet(TextUNetConfig(WORDS, size=16, widths=(32, 64), attention=8, own_attention=4, text_width=32))
+    short = TextUNet(TextUNetConfig(WORDS, size=16, widths=(32, 64), attention=0, own_attention=1, text_width=32))
     assert short.config.length == 24
     tokens = network.read(["a lion"])
     x, t = torch.randn(1, 3, 16, 16), torch.rand(1, 1)
@@ -157,3 +157,31 @@ def test_weights_in_shards_are_the_weights(tmp_path):
     files[1].unlink()
     with pytest.raises(UsageError, match="no such file"):
         load_weights(files[0])
+
+
+def test_a_network_goes_on_from_another_one_for_larger_pictures_and_other_words():
+    torch.manual_seed(0)
+    small = SMALL.build()
+    large = TextUNetConfig(**{**SMALL.to_dict(), "size": 32, "words": ("ape", *WORDS[1:], "zebra")}).build()
+    before = large.text.embed.weight.clone()
+    large.adopt(small)
+    state = large.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in small.state_dict().items() if "embed" not in key)
+    # Row 0 stands for the start of a text, row k + 1 for word k.
+    assert torch.equal(large.text.embed.weight[: len(WORDS) + 1][2:], small.text.embed.weight[2:])
+    assert torch.equal(large.text.embed.weight[0], small.text.embed.weight[0])
+    for new in (1, -1):
+        assert torch.equal(large.text.embed.weight[new], before[new])
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"widths": (32, 32)}, "is"), ({"blocks": 2}, "other layers"), ({"text_width": 64}, "text.position is")],
+)
+def test_a_network_of_other_layers_is_no_beginning(changes, reason):
+    other = TextUNetConfig(**{**SMALL.to_dict(), **changes}).build()
+    network = SMALL.build()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with pytest.raises(ValueError, match=reason):
+        network.adopt(other)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())

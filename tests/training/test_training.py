@@ -8,6 +8,8 @@ from sfumato.core.predictions import Prediction
 from sfumato.core.samplers import SAMPLERS
 from sfumato.core.schedules import KINDS, Additive, linear
 from sfumato.errors import SfumatoError, UsageError
+from sfumato.files import sha256
+from sfumato.models.weights import load_weights
 from sfumato.training.ahead import ahead
 from sfumato.training.data import ImageData, epoch_order
 from sfumato.training.directory import RunDirectory
@@ -138,6 +140,39 @@ def test_other_data_are_refused_on_resume(tmp_path):
             break
     with pytest.raises(UsageError, match="not those that"):
         list(train(run, Trainer(recipe(), stripes(48))))
+
+
+def test_a_training_begins_with_the_weights_of_another_one(tmp_path):
+    first = RunDirectory(tmp_path / "first")
+    first.create(recipe())
+    list(train(first, Trainer(recipe(), stripes())))
+    learned = load_weights(first.model_file)
+    changes = {"init": str(first.model_file), "init_sha256": sha256(*learned.files), "epochs": 1}
+    begun = Trainer(recipe(**changes), stripes())
+    begun.begin()
+    for state in (begun.network.state_dict(), begun.ema):
+        assert all(torch.equal(state[key], value) for key, value in learned.network.state_dict().items())
+    second = RunDirectory(tmp_path / "second")
+    second.create(recipe(**changes))
+    (one, *_) = train(second, Trainer(recipe(**changes), stripes()))
+    assert one.loss < next(iter(Trainer(recipe(), stripes()).run())).loss
+    # Once there is a checkpoint, the file that it began with is not needed any more; before, it must be the same.
+    first.model_file.write_bytes(b"something else")
+    list(train(second, Trainer(recipe(**changes), stripes())))
+    with pytest.raises(SfumatoError):
+        Trainer(recipe(**changes), stripes()).begin()
+
+
+def test_weights_that_do_not_fit_are_no_beginning(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.create(recipe())
+    list(train(run, Trainer(recipe(), stripes())))
+    wider = Trainer(recipe(width=8, init=str(run.model_file)), stripes())
+    with pytest.raises(UsageError, match="is no beginning for recipe class: its "):
+        wider.begin()
+    changed = Trainer(recipe(init=str(run.model_file), init_sha256="0" * 64), stripes())
+    with pytest.raises(UsageError, match="has changed since"):
+        changed.begin()
 
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path):

@@ -64,8 +64,10 @@ def train_command(recipe: Mapping[str, Any]) -> str:
         packaged = load_recipe(used.name).model_dump()
     except UsageError:
         packaged = used.model_dump()  # a recipe of the user's own: there is nothing to compare it with
+    if used.init:
+        words += ["--init", used.init]
     for key, value in used.model_dump(mode="json").items():
-        if key not in {"name", "summary", "data"} and used.model_dump()[key] != packaged[key]:
+        if key not in {"name", "summary", "data", "init", "init_sha256"} and used.model_dump()[key] != packaged[key]:
             words += ["--set", f"{key}={value}"]
     return shlex.join(words)
 

@@ -16,8 +16,10 @@ from sfumato.app.output import save_image
 from sfumato.app.run_pictures import animations, draw_loss, model_of, sample_sheet
 from sfumato.app.run_report import run_report
 from sfumato.backends.network import NetworkDenoiser
+from sfumato.backends.registry import weights_file
 from sfumato.errors import UsageError
-from sfumato.files import write_bytes, write_text
+from sfumato.files import sha256, write_bytes, write_text
+from sfumato.models.weights import load_weights
 from sfumato.training.datasets import Skipped
 from sfumato.training.directory import RunDirectory
 from sfumato.training.distributed import join
@@ -40,9 +42,14 @@ def begin(folder: Path, recipe: Recipe, device: str, warn: Warn) -> tuple[Traine
     if recipe.data and Path(recipe.data).is_dir():
         # A run may be resumed from elsewhere.
         recipe = recipe.with_changes({"data": str(Path(recipe.data).resolve())})
+    if recipe.init:
+        weights = load_weights(weights_file(recipe.init))
+        first, *_ = weights.files
+        recipe = recipe.with_changes({"init": str(first.resolve()), "init_sha256": sha256(*weights.files)})
     skipped: list[Skipped] = []
     trainer = Trainer(recipe, recipe.load("train", warn if processes.first else _nobody, skipped), where, processes)
     if processes.first:
+        trainer.begin()  # better refused now than when the run is there
         run.create(recipe)
         if skipped:
             rows = [{"file": str(item.path), "reason": item.reason} for item in skipped]

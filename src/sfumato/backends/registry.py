@@ -72,16 +72,26 @@ def load(
         return _from_hub(hub, place) if hub else load_folder(path, name, place)
     if embeddings is not None:
         raise UsageError(f"model {name} reads no prompts with a pretrained text encoder; leave --embeddings out")
+    found = load_network(weights_file(name), name, where, precision)
+    return found if known is None else replace(found, defaults=known.defaults)
+
+
+def weights_file(name: str) -> Path:
+    """The file of weights, or the first of its shards, of a bundled model, a run directory, or a file.
+
+    Raises UsageError for any other name.
+    """
+    known, path = bundled_models().get(name), Path(name)
     if known is not None:
-        return replace(load_network(known.path, name, where, precision), defaults=known.defaults)
-    if folder:
-        path = _weights_of_run(path)
-    elif path.suffix != ".safetensors":
+        return known.path
+    if _is_folder(path):
+        return _weights_of_run(path)
+    if path.suffix != ".safetensors":
         names = ", ".join((*bundled_models(), *hub_models()))
         raise UsageError(
             f"unknown model {short(name)}; choose one of {names}, hf:OWNER/REPO, a folder or a .safetensors file"
         )
-    return load_network(path, name, where, precision)
+    return path
 
 
 def _is_folder(path: Path) -> bool:

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sfumato.errors import UsageError, one_of
-from sfumato.models.network import Encoded, Network, NetworkConfig, Seen
+from sfumato.models.network import Encoded, NamedAxis, Network, NetworkConfig, Seen
 
 
 @dataclass(frozen=True)
@@ -252,6 +252,11 @@ class CourseUNet(Network):
     def encode(self, conditions: Shaped[Tensor, "b k"]) -> Encoded:
         """c₁ and c₂ of one-hot classes; nothing when the network has none."""
         return (self.class1(conditions), self.class2(conditions)) if self.config.classes else ()
+
+    def named_axes(self) -> dict[str, NamedAxis]:
+        """The classes."""
+        classes = self.config.classes
+        return {f"class{k}.0.weight": (1, classes) for k in (1, 2)} if classes else {}
 
     def see(self, x: Float[Tensor, "b c h w"], time: Float[Tensor, "b 1"] | None = None) -> Seen:
         """The way down and the unflattened vector; what the skips add on the way up; t₁ and t₂."""

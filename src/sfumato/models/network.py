@@ -18,6 +18,10 @@ Seen = tuple[Tensor, ...]
 """What a network sees in some pictures, whatever it is asked of them: tensors whose first axis is the picture."""
 
 
+NamedAxis = tuple[int, tuple[str, ...]]
+"""An axis of a parameter, and what each of its places stands for."""
+
+
 @dataclass(frozen=True)
 class NetworkConfig(ABC):
     """What a network is built from: all that a file of weights must say besides the weights."""
@@ -106,6 +110,41 @@ class Network(nn.Module, ABC):
         seen = self.see(x, time)
         return self.answer(seen if of is None else tuple(part[of] for part in seen), condition)
 
+    def named_axes(self) -> dict[str, NamedAxis]:
+        """The parameters with an axis whose places stand for names, such as classes."""
+        return {}
+
+    @torch.no_grad()
+    def adopt(self, other: Network) -> None:
+        """Take the weights of another network of this architecture, to go on from what it has learned.
+
+        It may have been for pictures of another size, and other names: those that both know are taken, the others stay
+        as they are. Raises ValueError for a network whose weights do not fit.
+        """
+        mine, theirs = self.state_dict(), other.state_dict()
+        axes, known = self.named_axes(), other.named_axes()
+        if mine.keys() != theirs.keys() or axes.keys() != known.keys():
+            raise ValueError("it has other layers")
+        for key, axis in axes.items():
+            theirs[key] = _by_name(mine[key], theirs[key], axis, known[key])
+        for key, own in mine.items():
+            if theirs[key].shape != own.shape:
+                raise ValueError(f"its {key} is {tuple(theirs[key].shape)}, not {tuple(own.shape)}")
+        self.load_state_dict(theirs)
+
     def ready(self, dtype: torch.dtype) -> Network:
         """A copy for sampling alone, with its weights in `dtype`, as fast as the architecture can be made."""
         return copy.deepcopy(self).eval().to(dtype)
+
+
+def _by_name(own: Tensor, other: Tensor, axis: NamedAxis, known: NamedAxis) -> Tensor:
+    """A parameter with the places of the names that another one has too taken from there."""
+    dim, names = axis
+    places = {name: k for k, name in enumerate(known[1])}
+    out = own.clone()
+    if out.select(dim, 0).shape != other.select(dim, 0).shape:
+        return other
+    for k, name in enumerate(names):
+        if name in places:
+            out.select(dim, k).copy_(other.select(dim, places[name]))
+    return out

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sfumato.errors import UsageError
-from sfumato.models.network import Encoded, Network, NetworkConfig, Seen
+from sfumato.models.network import Encoded, NamedAxis, Network, NetworkConfig, Seen
 from sfumato.models.text import Vocabulary, words
 from sfumato.models.text_encoder import Attention, TextEncoder, zeroed
 
@@ -49,10 +49,10 @@ class TextUNetConfig(NetworkConfig):
     """Channels at size/patch, half of that, a quarter …; multiples of 32."""
     blocks: int = 1
     """Residual blocks at each size on the way down, and on the way up."""
-    attention: int = 16
-    """Largest size in pixels at which the picture attends to the words."""
-    own_attention: int = 8
-    """Largest size in pixels at which it attends to itself too."""
+    attention: int = 1
+    """First of `widths`, counted from 0, at which the picture attends to the words; the last one always does."""
+    own_attention: int = 2
+    """First one at which it attends to itself too; the last one always does."""
     head: int = 32
     """Channels of an attention head."""
     text_width: int = 256
@@ -164,9 +164,12 @@ class TextUNet(Network):
         self.time = nn.Sequential(nn.Linear(embedding, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
 
         def stage(level: int, inputs: int) -> Stage:
-            width, size = widths[level], config.size // config.patch >> level
-            attention = Attention(width, config.head, own=size <= config.own_attention, text=config.text_width)
-            return Stage(inputs, width, embedding, attention if size <= config.attention else None)
+            width, words, own = (
+                widths[level],
+                *(min(k, len(widths) - 1) for k in (config.attention, config.own_attention)),
+            )
+            attention = Attention(width, config.head, own=level >= own, text=config.text_width)
+            return Stage(inputs, width, embedding, attention if level >= words else None)
 
         self.unshuffle, self.shuffle = nn.PixelUnshuffle(config.patch), nn.PixelShuffle(config.patch)
         self.first = nn.Conv2d((config.channels + config.guide) * patch, widths[0], 3, padding=1)
@@ -208,6 +211,10 @@ class TextUNet(Network):
         attentions = [stage.attention for stage in (*self.down, self.middle, *self.up)]
         pairs = [attention.read(vectors) for attention in attentions if isinstance(attention, Attention)]
         return (self.pooled(vectors[:, 0]), counts, *(tensor for pair in pairs for tensor in pair))
+
+    def named_axes(self) -> dict[str, NamedAxis]:
+        """The words."""
+        return {"text.embed.weight": (0, ("", *self.config.words))}
 
     def see(self, x: Float[Tensor, "b i h w"], time: Float[Tensor, "b 1"] | None = None) -> Seen:
         """The patches and the embedding of the time: from the first block on, everything depends on the text."""

@@ -41,6 +41,10 @@ class Recipe(BaseModel):
     data: str = "mnist"
     """A packaged data set, or a folder."""
     seed: int = 0
+    init: str = ""
+    """The weights to begin with: a bundled model, a run or a file of weights. Empty: random ones."""
+    init_sha256: str | None = None
+    """Of these weights, written down when a training begins."""
 
     prediction: Prediction = Prediction.EPS
     schedule: Literal["linear", "cosine", "shifted-cosine", "flow", "additive"] = "linear"

@@ -76,7 +76,7 @@ def _accompany(trainer: Trainer, stop: Callable[[], bool]) -> Iterator[Progress]
 
 
 def _restore(run: RunDirectory, trainer: Trainer, warn: Callable[[str], None]) -> Checkpoint | None:
-    """Clear up after a crash and go to the newest checkpoint that is whole."""
+    """Clear up after a crash and go to the newest checkpoint that is whole, or to the beginning."""
     clear_leftovers(run.path)
     tidy(run.checkpoints, trainer.recipe.keep_checkpoints, trainer.recipe.keep_best, warn)
     checkpoint = latest_checkpoint(run.checkpoints)
@@ -84,6 +84,8 @@ def _restore(run: RunDirectory, trainer: Trainer, warn: Callable[[str], None]) -
         if checkpoint.facts["data"] != trainer.data.fingerprint:
             raise UsageError(f"the data are not those that {run.path} was trained on; give the same --data")
         trainer.restore(checkpoint)
+    else:
+        trainer.begin()
     return checkpoint
 
 

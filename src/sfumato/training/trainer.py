@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from sfumato.core.noise import stream
 from sfumato.errors import SfumatoError, UsageError
+from sfumato.files import sha256
 from sfumato.models.network import Network
+from sfumato.models.weights import load_weights
 from sfumato.training.ahead import ahead
 from sfumato.training.checkpoint import Checkpoint, Groups
 from sfumato.training.data import TrainingData, epoch_order
@@ -79,6 +82,24 @@ class Trainer:
         """Steps of the whole training."""
         whole = self.recipe.epochs * self.steps_per_epoch
         return min(whole, self.recipe.steps) if self.recipe.steps else whole
+
+    def begin(self) -> None:
+        """Take the weights that the recipe begins with, where it names a file of some.
+
+        Raises UsageError for a file that is not there or has changed since, or is of another network.
+        """
+        if not self.recipe.init:
+            return
+        path = Path(self.recipe.init)
+        weights = load_weights(path)
+        if self.recipe.init_sha256 not in (None, sha256(*weights.files)):
+            raise UsageError(f"{path} has changed since this training was begun with it; begin anew")
+        try:
+            self.network.adopt(weights.network)
+        except ValueError as error:
+            raise UsageError(f"{path} is no beginning for recipe {self.recipe.name}: {error}") from error
+        for name, value in self.network.state_dict().items():
+            self.ema[name].copy_(value)
 
     def run(self) -> Iterator[Progress]:
         """Train to the end, one step at a time. Raises SfumatoError when the loss is no longer a number."""

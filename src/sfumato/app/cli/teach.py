@@ -42,6 +42,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, bit for bit.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write for TensorBoard, into the run.")] = False,
     like: Annotated[Path | None, typer.Option("--like", help="A run whose recipe and data to take.")] = None,
+    init: Annotated[
+        str | None, typer.Option("--init", help="Begin with the weights of a model: a bundled one, a run, a file.")
+    ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A number of the recipe: epochs=5.")] = None,
     device: c.Device = "auto",
     json: c.Json = False,
@@ -57,8 +60,10 @@ def train(
             typer.echo(line, err=True)
 
     if resume:
-        if settings or data or like:
-            raise UsageError("--resume goes on with the run's own recipe and data; leave --set, --data and --like out")
+        if settings or data or like or init:
+            raise UsageError(
+                "--resume goes on with the run's own recipe and data; leave --set, --data, --init and --like out"
+            )
         if recipe is None and out is None:
             raise UsageError("say which run to go on with: sfumato train --resume --out RUN")
         trainer, run = resume_run(out or Path("runs") / str(recipe), device, warn)
@@ -69,6 +74,8 @@ def train(
         changes = parse_settings(settings or [])
         if data is not None:
             changes["data"] = data
+        if init is not None:
+            changes["init"] = init
         same = load_recipe(recipe) if recipe is not None else RunDirectory(like or Path()).recipe()
         chosen = same.with_changes(changes)
         folder = out or Path("runs") / chosen.name

@@ -76,11 +76,10 @@ def file_stem(name: str) -> str:
 
 
 def _without_paths(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts with the folder of the data named, not told: where it lay on one machine means nothing on another."""
+    """The facts with data and first weights named, not told: where they lay on one machine means nothing on another."""
     recipe = facts.get("recipe", {})
-    if not isinstance(recipe.get("data"), str):
-        return facts
-    return {**facts, "recipe": {**recipe, "data": PureWindowsPath(recipe["data"]).name}}
+    named = {key: PureWindowsPath(recipe[key]).name for key in ("data", "init") if isinstance(recipe.get(key), str)}
+    return {**facts, "recipe": {**recipe, **named}} if named else facts
 
 
 def _licences(path: Path, stem: str, data: str) -> bytes | None:

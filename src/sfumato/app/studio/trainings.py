@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 SET = "set:"
 """What the name of a data set of this studio begins with."""
-_FIXED = ("name", "summary", "data", "network")
-"""What a request does not change in a recipe."""
+_FIXED = ("name", "summary", "data", "network", "init", "init_sha256")
+"""What a request does not change in a recipe: `init` would be a path."""
 _NAME = re.compile(r"[\w][\w .()-]{0,39}")
 """Of data sets and labels: they become names of folders."""
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?|train|test", re.IGNORECASE)

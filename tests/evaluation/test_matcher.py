@@ -162,6 +162,16 @@ def test_there_is_no_judge_of_that_name(monkeypatch):
         load_matcher("none")
 
 
+def test_the_bundled_judge_says_how_far_it_is_to_be_trusted():
+    packaged = load_matcher()
+    found = packaged.facts["retrieval"]
+    assert set(found) == {"training", "worsened training", "held out"}
+    assert all(rows["candidates"] == len(packaged.names) > 1000 for rows in found.values())
+    assert found["held out"]["top5"]["share"] > 0.9
+    assert packaged.unknown("a lithograph of a skull") == ()
+    assert packaged.unknown("a barista at the amalfi coast") == ("barista", "amalfi")
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
 def test_a_file_gives_the_matcher_back(judge, tmp_path, dtype):
     judge.network.half().float()

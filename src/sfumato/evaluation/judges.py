@@ -71,7 +71,8 @@ def judge_of(name: str, shape: tuple[int, int, int], prompts: Sequence[str]) -> 
             raise UsageError(
                 f"the judge of digits reads grey pictures of 28 pixels as {', '.join(judge.classes)} alone"
             )
-    if name in MATCHERS or (name == "auto" and has_matcher("emoji")):
+    # It learned on pictures in colour: who asks for it by name may have others read too.
+    if name in MATCHERS or (name == "auto" and shape[0] == 3 and has_matcher("emoji")):
         return _with_names(load_matcher(name if name in MATCHERS else "emoji"), prompts)
     if name.startswith(CLIP):
         from sfumato.backends.clip import load_clip

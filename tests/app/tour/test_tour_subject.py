@@ -62,7 +62,9 @@ def test_nobody_reads_what_no_judge_knows():
     assert judge(("3", "8")).classes == DIGITS
     assert judge(("bag",)) is None
     assert judge(()) is None
-    assert judges_for(text_model())(("a rocket ship", "a cat")) is None
+    words = judges_for(text_model())
+    assert words(("a rocket ship", "a cat")).classes == ("a rocket ship", "a cat")
+    assert words(("a hipster barista", "a cat")) is None  # it has never seen the one
 
 
 def test_a_photo_is_fitted_to_the_model(tmp_path, refused):

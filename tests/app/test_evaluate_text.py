@@ -60,8 +60,10 @@ def test_every_measure_of_a_text_model(judge):
     assert [pair["wanted"] for pair in result["hybrids"]["pairs"]] == [["lion", "rocket"]]
     assert told
     text = format_evaluation(result)
+    assert all(set(row) == {"level", "own", "none", "other", "heard"} for row in result["conditioning"]["rows"])
     for words in ("Held-out pairs", "Anagrams, upright and under flip", "lion / rocket", "Hybrids", "top-1"):
         assert words in text
+    assert "What a caption tells of 2 noised pictures" in text
 
 
 def test_subjects_are_asked_for_in_turn_in_the_styles_they_were_seen_in(judge):

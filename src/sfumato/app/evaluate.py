@@ -82,7 +82,8 @@ def evaluate_model(
     A one-step denoiser: PSNR and SSIM on clean pictures of `data` at seven noise levels. A diffusion model: what the
     judge reads in samples, and with pictures of its size in `data` one-step and iterative denoising and the Fréchet
     distance; on demand the success of anagrams and hybrids of all ordered pairs of classes. A text-to-image model:
-    whether the judge finds what was asked for, with captioned `data` also for what these hold out; on demand anagrams
+    whether the judge finds what was asked for, with captioned `data` also for what these hold out, and how much of a
+    caption it hears; on demand anagrams
     and hybrids of pairs of subjects.
 
     Args:
@@ -93,7 +94,7 @@ def evaluate_model(
 
     Returns:
         `model`, `settings`, `notes` (what was left out, and why), and of `denoising`, `samples`, `frechet`,
-        `retrieval`, `held_out`, `anagrams` and `hybrids` those that were measured.
+        `retrieval`, `held_out`, `conditioning`, `anagrams` and `hybrids` those that were measured.
 
     Raises:
         UsageError: a model that cannot be measured with what was given, or options that do not fit it.
@@ -169,7 +170,7 @@ def _text(
     measures = _text_measures(model, wanted, how, report)
     seeds = range(wanted.seed, wanted.seed + wanted.seeds_per_pair)
     out = measures.retrieval(wanted.count)
-    out |= {} if data is None else measures.held_out(data)
+    out |= {} if data is None else measures.held_out(data) | measures.conditioning(data)
     if wanted.anagrams:
         out |= measures.anagrams(wanted.pairs, [parse_view(view) for view in wanted.views], seeds)
     return out | (measures.hybrids(wanted.pairs, seeds) if wanted.hybrids else {})

@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from sfumato.backends.model import Model
 from sfumato.core.estimates import guided
 from sfumato.core.views import IDENTITY, View
 from sfumato.errors import SfumatoError, UsageError
+from sfumato.evaluation.conditioning import ConditioningRow, conditioning_markdown, conditioning_table
 from sfumato.evaluation.illusions import IllusionTable, Pair, anagram_table, hybrid_table
 from sfumato.evaluation.judges import Among
 from sfumato.evaluation.matcher import Matcher
@@ -18,6 +21,8 @@ from sfumato.evaluation.samples import Progress, Sampling, sample_trees
 from sfumato.training.captions import caption
 from sfumato.training.datasets.captioned import CaptionedData
 
+MOST_HEARD = 200
+"""Pictures on which captions are compared, at most."""
 Subject = tuple[str, str | None]
 """A name, and the style or medium to ask for it in."""
 
@@ -72,6 +77,17 @@ class TextMeasures:
         if not asked:
             raise UsageError(f"the judge knows nothing of what is held out in {data.name}")
         return {"held_out": self._table(asked, "held-out pairs").to_dict()}
+
+    def conditioning(self, data: CaptionedData) -> dict[str, Any]:
+        """How much a caption tells the model of a noised picture, level by level; nothing of a single picture."""
+        index = torch.arange(min(len(data), MOST_HEARD))
+        if len(index) < 2:
+            return {}
+        clean = (data.plain(index, torch.device("cpu")) + 1) / 2
+        records = [data.records[k] for k in index.tolist()]
+        captions = [caption(record.names[0], record.styles[0] if record.styles else None) for record in records]
+        rows = conditioning_table(self.model, clean, captions, seed=self.seed)
+        return {"conditioning": {"pictures": len(index), "rows": [row.to_dict() for row in rows]}}
 
     def anagrams(self, pairs: int, views: Sequence[View], seeds: Sequence[int]) -> dict[str, Any]:
         """Each pair of subjects seen upright and through each view."""
@@ -131,6 +147,13 @@ def format_text(result: dict[str, Any]) -> list[str]:
     for key, title in (("retrieval", "Samples of what it was trained to draw"), ("held_out", "Held-out pairs")):
         if key in result:
             parts += [title, RetrievalTable.from_dict(result[key]).to_markdown()]
+    if "conditioning" in result:
+        found = result["conditioning"]
+        rows = [ConditioningRow.from_dict(row) for row in found["rows"]]
+        parts += [
+            f"What a caption tells of {found['pictures']} noised pictures: mean squared error of the guess in one step",
+            conditioning_markdown(rows),
+        ]
     for view, table in result.get("anagrams", {}).items():
         parts += [f"Anagrams, upright and under {view}", IllusionTable.from_dict(table).to_lines()]
     if "hybrids" in result:

@@ -104,7 +104,13 @@ class TextEncoder(nn.Module):
         self.position = nn.Parameter(torch.randn(length + 1, width) * 0.02)
         self.layers = nn.ModuleList(TextLayer(width, head) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        nn.init.normal_(self.embed.weight, std=0.5)
+        nn.init.normal_(self.embed.weight)
+
+    def bag(self, tokens: Int[Tensor, "b l"]) -> Float[Tensor, "b d"]:
+        """The sum of the words whatever their order, over the root of their number; nothing for no words."""
+        vectors, known = self.embed(tokens), (tokens != PAD)[..., None]
+        out: Tensor = (vectors * known).sum(1) / known.sum(1).clamp_min(1).sqrt().to(vectors)
+        return out
 
     def forward(self, tokens: Int[Tensor, "b l"]) -> tuple[Float[Tensor, "b m d"], Bool[Tensor, "b m"]]:
         """A vector for the start and for each word, m = l + 1, and which of them count."""

@@ -5,6 +5,10 @@ size. Residual blocks (He et al. 2016, pre-activation) are modulated by time and
 normalisation (Dhariwal & Nichol 2021, section 3); at small sizes the pixels attend to the words, and at the smallest
 to words and pixels together: the words' keys and values stand beside their own (Nichol et al. 2022, section 4).
 
+Modulation says the same to every place, and attention asks each place what it needs: neither can say at once where what
+of a subject is to be, when there is nothing to be seen but noise. So the words, as a bag, are also mapped to a coarse
+picture of channels, their layout, which is added at the smallest size. With it a text is learned several times as fast.
+
 The text encoder is a small transformer over words, trained with the rest. It asks for no download.
 """
 
@@ -29,6 +33,8 @@ from sfumato.models.text_encoder import Attention, TextEncoder, zeroed
 
 GROUP = 16
 """Channels that are normalised together."""
+LAYOUT = 8
+"""Height and width of a text's layout."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class TextUNetConfig(NetworkConfig):
     """Channels of a word."""
     text_layers: int = 2
     """Layers of the text encoder."""
+    layout: int = 32
+    """Channels of a text's layout."""
     length: int = 24
     """Words of a prompt, at most."""
     guide: int = 0
@@ -66,7 +74,7 @@ class TextUNetConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         numbers = (self.size, self.channels, self.patch, self.blocks, self.head, self.text_width, self.length)
-        if not self.widths or min(*numbers, *self.widths) < 1 or self.text_layers < 0:
+        if not self.widths or min(*numbers, self.layout, *self.widths) < 1 or self.text_layers < 0:
             raise ValueError("the numbers of a text UNet must be at least 1")
         if self.size % (self.patch * 2 ** (len(self.widths) - 1)):
             raise ValueError(
@@ -161,6 +169,10 @@ class TextUNet(Network):
             len(config.words) + 1, config.text_width, config.text_layers, config.length, config.head
         )
         self.pooled = nn.Linear(config.text_width, embedding)
+        self.bag = nn.Linear(config.text_width, embedding)
+        # Every place of a layout begins alike, so that places a smaller picture did not tell apart go on so.
+        self.layout = zeroed(nn.Linear(config.text_width, config.layout * LAYOUT**2))
+        self.spread = nn.Conv2d(config.layout, widths[-1], 1)
         self.time = nn.Sequential(nn.Linear(embedding, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
 
         def stage(level: int, inputs: int) -> Stage:
@@ -205,12 +217,15 @@ class TextUNet(Network):
         return self.vocabulary.read(conditions, self.config.length)
 
     def encode(self, conditions: Shaped[Tensor, "b l"]) -> Encoded:
-        """The pooled text, which words count, and the keys and values of the words for each attention."""
+        """The pooled text, its layout, which words count, and the keys and values of the words for each attention."""
         vectors, counts = self.text(conditions)
+        bag = self.text.bag(conditions)
+        layout = self.layout(bag).unflatten(1, (-1, LAYOUT, LAYOUT))
         # In the order in which a picture passes them.
         attentions = [stage.attention for stage in (*self.down, self.middle, *self.up)]
         pairs = [attention.read(vectors) for attention in attentions if isinstance(attention, Attention)]
-        return (self.pooled(vectors[:, 0]), counts, *(tensor for pair in pairs for tensor in pair))
+        pooled = self.pooled(vectors[:, 0]) + self.bag(bag)
+        return (pooled, layout, counts, *(tensor for pair in pairs for tensor in pair))
 
     def named_axes(self) -> dict[str, NamedAxis]:
         """The words."""
@@ -225,7 +240,7 @@ class TextUNet(Network):
     def answer(self, seen: Seen, condition: Encoded) -> Float[Tensor, "b o h w"]:
         """The blocks."""
         h, time = seen
-        pooled, counts, *pairs = condition
+        pooled, layout, counts, *pairs = condition
         reading = Words(counts, pairs)
         embedding = F.silu(time + pooled)
         skips: list[Tensor] = []
@@ -233,6 +248,8 @@ class TextUNet(Network):
         for k, stage in enumerate(self.down):
             if k and k % blocks == 0:
                 h = self.coarser[k // blocks - 1](h)
+            if k == len(self.down) - blocks:
+                h = h + self.spread(F.adaptive_avg_pool2d(layout, (h.shape[-2], h.shape[-1])))
             h = stage(h, embedding, reading)
             skips.append(h)
         h = self.middle(h, embedding, reading)

@@ -14,7 +14,7 @@ from sfumato.core.views import IDENTITY, View
 from sfumato.errors import SfumatoError, UsageError
 from sfumato.evaluation.conditioning import ConditioningRow, conditioning_markdown, conditioning_table
 from sfumato.evaluation.illusions import IllusionTable, Pair, anagram_table, hybrid_table
-from sfumato.evaluation.judges import Among
+from sfumato.evaluation.judges import Among, fitted
 from sfumato.evaluation.matcher import Matcher
 from sfumato.evaluation.retrieval import RetrievalTable, retrieved
 from sfumato.evaluation.samples import Progress, Sampling, sample_trees
@@ -38,9 +38,8 @@ class TextMeasures:
     progress: Callable[[str], Progress]
 
     def __post_init__(self) -> None:
-        size = self.judge.network.config.size
-        if self.model.shape != (3, size, size):
-            raise UsageError(f"the judge reads colour pictures of {size} pixels; those of {self.model.name} are not")
+        if self.model.shape[0] != 3:
+            raise UsageError(f"the judge reads pictures in colour; those of {self.model.name} are not")
 
     @property
     def subjects(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -138,7 +137,7 @@ class TextMeasures:
         seeds = range(self.seed, self.seed + len(asked))
         pictures = sample_trees(self.model, trees, seeds, self.how, self.progress(what))
         names, styles = zip(*asked, strict=True)
-        return retrieved(pictures, names, self.judge, styles=[style or "" for style in styles])
+        return retrieved(fitted(pictures, self.judge.size), names, self.judge, styles=[style or "" for style in styles])
 
 
 def format_text(result: dict[str, Any]) -> list[str]:

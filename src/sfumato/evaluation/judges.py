@@ -43,11 +43,15 @@ class Among:
 
     def probabilities(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """A probability for each text, of pictures in [0, 1]; rows sum to one."""
-        size = self.judge.size
-        colour = x.expand(-1, 3, -1, -1)
-        if x.shape[-2:] != (size, size):
-            colour = F.interpolate(colour, size=(size, size), mode="bilinear", antialias=True).clamp(0, 1)
-        return self.judge.probabilities(colour, self.classes)
+        return self.judge.probabilities(fitted(x, self.judge.size), self.classes)
+
+
+def fitted(x: Float[Tensor, "b c h w"], size: int) -> Float[Tensor, "b 3 size size"]:
+    """Pictures in [0, 1], in colour and of the size that a judge reads."""
+    colour = x.expand(-1, 3, -1, -1)
+    if x.shape[-2:] == (size, size):
+        return colour
+    return F.interpolate(colour, size=(size, size), mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def judge_of(name: str, shape: tuple[int, int, int], prompts: Sequence[str]) -> Classifier:

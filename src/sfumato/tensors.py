@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,27 @@ def read_tensors(path: Path, *kinds: str) -> tuple[dict[str, Tensor], dict[str, 
 
     Raises UsageError for a missing file or one that is something else, SfumatoError for one that cannot be read.
     """
+    with _opened(path, kinds) as (file, header):
+        return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 (not a dict)
+
+
+def read_header(path: Path, *kinds: str) -> dict[str, Any]:
+    """The header alone, in a moment. Raises as `read_tensors` does."""
+    with _opened(path, kinds) as (_, header):
+        return header
+
+
+@contextmanager
+def _opened(path: Path, kinds: tuple[str, ...]) -> Iterator[tuple[Any, dict[str, Any]]]:
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
     try:
         with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {}).get(KEY, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            header: dict[str, Any] = json.loads((file.metadata() or {}).get(KEY, "{}"))
+            if header.get("kind") not in kinds:
+                raise UsageError(f"{path} holds no {' or '.join(kinds)} that sfumato wrote")
+            yield file, header
     except SafetensorError as error:
         raise UsageError(f"{path} is not a whole safetensors file ({error})") from error
     except (OSError, ValueError) as error:
         raise SfumatoError(f"cannot read {path}: {error}") from error
-    if header.get("kind") not in kinds:
-        raise UsageError(f"{path} holds no {' or '.join(kinds)} that sfumato wrote")
-    return tensors, header

@@ -620,3 +620,18 @@ def test_slurm_is_given_one_task_for_each_shard(sfumato, run, jobs, tiny_model, 
     run(jobs, tmp_path / "whole")
     made = {name: data for name, data in content(out).items() if not name.startswith(".batch/slurm")}
     assert made == content(tmp_path / "whole")
+
+
+def test_a_line_without_a_model_gets_the_one_that_knows_its_prompts(sfumato, tmp_path, monkeypatch):
+    monkeypatch.setattr("sfumato.app.defaults.MODEL", "nobody")
+    readings = [{"prompt": "6", "view": "identity"}, {"prompt": "9", "view": "flip"}]
+    lines = [
+        {"kind": "generate", "prompt": "3", "steps": 1},
+        {"kind": "hybrid", "far": "3", "near": "4", "steps": 1},
+        {"kind": "anagram", "readings": readings, "steps": 1},
+    ]
+    (tmp_path / "jobs.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    done = sfumato("batch", tmp_path / "jobs.jsonl", "-o", tmp_path / "out", "--quiet")
+    assert done.code == 0, done.err
+    (tmp_path / "jobs.jsonl").write_text(json.dumps({"kind": "generate", "prompt": "a lion"}), encoding="utf-8")
+    assert "unknown model 'nobody'" in sfumato("batch", tmp_path / "jobs.jsonl", "-o", tmp_path / "more").err

@@ -71,3 +71,12 @@ def test_a_model_that_makes_nothing_larger_is_told_so():
     assert defaults.later_stages([], model, _load, "float32") == []
     with pytest.raises(UsageError, match="digits makes pictures of 28 pixels, not 56"):
         defaults.stages_to(56, model, _load, "float32")
+
+
+@pytest.mark.parametrize(
+    ("prompts", "model"),
+    [(["6", "9"], "digits"), (["a lion"], "words"), (["6", "a lion"], "words"), ([None], "words"), ([], "words")],
+)
+def test_the_model_is_the_one_that_knows_the_prompts(monkeypatch, prompts, model):
+    monkeypatch.setattr(defaults, "MODEL", "words")
+    assert defaults.model_for(prompts) == model

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sfumato.core.loops import Loop
 
 MODEL = "digits"
-"""That makes pictures where nobody says which."""
+"""That makes pictures where nobody says which, and no other one knows the prompts by name."""
 SCRATCH = "digits"
 """Whose training the tour shows."""
 COURSE_STEPS = 34
@@ -29,6 +29,14 @@ VIEWS = ("identity", "rotate:180")
 """Of an anagram."""
 JUMP = 5
 """Steps of a stretch that RePaint walks again."""
+
+
+def model_for(prompts: Iterable[str | None]) -> str:
+    """The bundled model that is taken where nobody names one: that whose classes all prompts are, else `MODEL`."""
+    from sfumato.backends.registry import bundled_models, classes_of
+
+    asked = {prompt for prompt in prompts if prompt is not None}
+    return next((name for name in bundled_models() if asked and asked <= set(classes_of(name))), MODEL)
 
 
 def own_steps(kind: str, *, from_picture: bool) -> int | None:

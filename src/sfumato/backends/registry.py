@@ -15,6 +15,8 @@ from sfumato.backends.memory import MODES
 from sfumato.backends.model import Defaults, Model
 from sfumato.backends.network import load_network
 from sfumato.errors import UsageError, one_of, short
+from sfumato.models.weights import ARCHITECTURES
+from sfumato.tensors import read_header
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,12 @@ def bundled_models() -> dict[str, Bundled]:
         name: Bundled(name, folder / entry["file"], Defaults(**entry["defaults"]), entry["summary"])
         for name, entry in entries.items()
     }
+
+
+def classes_of(name: str) -> tuple[str, ...]:
+    """What a bundled model can be asked for, where that is a list; told by its file without loading it."""
+    network = read_header(bundled_models()[name].path, *ARCHITECTURES)["network"]
+    return tuple(network.get("classes", ()))
 
 
 def load(

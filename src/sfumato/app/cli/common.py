@@ -7,11 +7,11 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sfumato.backends.model import Model
     from sfumato.core.loops import Loop
 
+Asking = TypeVar("Asking", bound="Sampling")
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, …")]
 Dtype = Annotated[str, typer.Option("--dtype", help="Arithmetic in the network: auto, float32, bfloat16 or float16.")]
 Memory = Annotated[str, typer.Option("--memory", help="Of large models: auto, low or lowest; the less, the slower.")]
@@ -69,12 +70,13 @@ class Sampling(Output):
     """Options of every command that samples."""
 
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--model",
-            help="A name of `models list`, hf:OWNER/REPO, a run directory, or a folder or file of weights.",
+            help="A name of `models list`, hf:OWNER/REPO, a run directory, or a folder or file of weights. By default "
+            f"the bundled one whose classes the prompts are, else {MODEL}.",
         ),
-    ] = MODEL
+    ] = None
     steps: Steps = None
     way: Annotated[
         str,
@@ -125,7 +127,13 @@ class Sampling(Output):
     @functools.cached_property
     def loaded(self) -> Model:
         """The model."""
-        return self.load(self.model, self.dtype)
+        return self.load(self.model or MODEL, self.dtype)
+
+    def asked(self: Asking, prompts: Iterable[str | None]) -> Asking:
+        """The same options with the model for these prompts where none is named."""
+        from sfumato.app.defaults import model_for
+
+        return self if self.model is not None else dataclasses.replace(self, model=model_for(prompts))
 
     def jobs(
         self, kind: str, variants: Sequence[dict[str, Any]], steps: int | None = None, seeds: int | None = None

@@ -63,6 +63,7 @@ def generate(
     options: Searching,
 ) -> None:
     """Make pictures from noise: `sfumato generate 3 8 -n 4`."""
+    options = options.asked(prompts or [])
     variants = [{"prompt": prompt} for prompt in (prompts or [None])]  # type: ignore[list-item]
     columns = options.count if prompts and options.count > 1 else None
     make("generate", variants, options, columns=columns)
@@ -78,6 +79,7 @@ def edit(
     options: Searching,
 ) -> None:
     """Noise a picture and denoise it again (SDEdit), from several starts: a small start changes more."""
+    options = options.asked([prompt])
     origins = _origins(options, image, start, mask, invert=invert)
     columns = options.count if options.count > 1 else len(origins)
     make("edit", [{**origin, "prompt": prompt} for origin in origins], options, COURSE_STEPS, columns, _fidelity)
@@ -98,6 +100,7 @@ def denoise(
     from sfumato.app.defaults import denoise_methods, noised_times
     from sfumato.app.pictures import read_picture
 
+    options = options.asked([prompt])
     picture = read_picture(image, options.loaded.shape, invert=invert)
     methods = denoise_methods(options.loaded)
     shared = {"image": picture, "prompt": prompt, "sigma": sigma}
@@ -119,6 +122,7 @@ def inpaint(
     options: Searching,
 ) -> None:
     """Make part of a picture anew; every pixel outside the mask stays exactly as it is."""
+    options = options.asked([prompt])
     (origin,) = _origins(options, image, None, mask, resample, jump, invert=invert)
     make("inpaint", [{**origin, "prompt": prompt}], options, COURSE_STEPS)
 
@@ -140,6 +144,7 @@ def anagram(
     options: Beginning,
 ) -> None:
     """Hide several pictures in one: `sfumato anagram 6 9 --view identity --view rotate:180`."""
+    options = options.asked(prompts)
     views = view or VIEWS
     if len(views) != len(prompts):
         raise UsageError(f"{len(prompts)} prompts and {len(views)} views; give one --view for each prompt")
@@ -168,6 +173,7 @@ def hybrid(
     from sfumato.app.defaults import factors
     from sfumato.app.pictures import read_picture
 
+    options = options.asked(prompts)
     parts: dict[str, Any] = {"parts": prompts, "factors": factors(kind, options.loaded, sigma)}
     if reference is not None:
         parts["reference"] = read_picture(reference, options.loaded.shape)
@@ -184,6 +190,7 @@ def regions(
     """A prompt for each region: `sfumato regions 3 8 --mask left.png --mask right.png`."""
     from sfumato.app.pictures import read_mask
 
+    options = options.asked(prompts)
     if len(prompts) - len(mask) not in {0, 1}:
         raise UsageError(
             f"{len(prompts)} prompts and {len(mask)} masks; give one --mask for each, or for all but the last"
@@ -204,6 +211,7 @@ def panorama(
     """A picture larger than the model, of any aspect: `sfumato panorama 3 --size 84x28`."""
     from sfumato.app.defaults import panorama_size
 
+    options = options.asked([prompt])
     wide, _, high = (size or "{}x{}".format(*panorama_size(options.loaded))).partition("x")
     if not (wide.isdecimal() and high.isdecimal()):
         raise UsageError(f"--size wants WIDTHxHEIGHT, such as 192x64, not {size!r}")
@@ -217,6 +225,7 @@ def upscale(image: Image, prompt: Prompt = None, *, options: Sampling) -> None:
     from sfumato.app.pictures import read_picture
     from sfumato.images import read_image
 
+    options = options.asked([prompt])
     model = options.loaded
     own = small_level(model)
     levels = options.noise_level or [own]

@@ -50,7 +50,7 @@ def test_a_search_with_it(folder, tiny):
     assert len(found.weakest) == 3
     assert 0 < found.kept[0].weakest <= 0.5 + 1e-6  # two readings compete
     with pytest.raises(UsageError, match="give --judge clip:FOLDER"):
-        judge_of("auto", (3, 16, 16), PROMPTS)
+        judge_of("auto", (1, 16, 16), PROMPTS)
 
 
 def test_what_is_no_clip_is_refused(tiny, tmp_path):

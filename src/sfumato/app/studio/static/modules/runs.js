@@ -42,6 +42,7 @@ function later(one, other) {
 export function tabRuns(studio, { name, order, changed }) {
   const kept = setting(`runs.${name}`, []);
   const known = new Map();
+  let heard = null; // the last preview: it may come before the answer to the request that began its run
 
   const at = (id) => known.get(id) ?? null;
   const newest = () => (known.size ? Math.max(...known.keys()) : null);
@@ -52,7 +53,8 @@ export function tabRuns(studio, { name, order, changed }) {
     const more = pictures && (ENDED.has(run.state) || pictures.length >= (before?.pictures.length ?? 0));
     const all = more ? pictures : (before?.pictures ?? []);
     const sorted = order && ENDED.has(run.state) ? [...all].sort(order) : all;
-    known.set(run.id, { run, pictures: sorted, preview: before?.preview ?? null });
+    const early = heard?.run === run.id ? heard : null;
+    known.set(run.id, { run, pictures: sorted, preview: before?.preview ?? early });
   }
 
   function store() {
@@ -98,6 +100,7 @@ export function tabRuns(studio, { name, order, changed }) {
 
   studio.on("run", hear);
   studio.on("preview", (preview) => {
+    heard = preview;
     const now = known.get(preview.run);
     if (!now || ENDED.has(now.run.state)) return;
     now.preview = preview;

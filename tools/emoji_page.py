@@ -140,8 +140,8 @@ def retrieval(bench: Bench) -> str:
     out = []
     for words in ("-n 300", "-n 1 --data DATA"):
         line, found = bench.evaluated(words)
-        kept = {key: found[key] for key in (("retrieval",) if "300" in words else ("held_out",))}
-        out += [line, *format_text(kept)]
+        kept = ("held_out", "conditioning") if "--data" in words else ("retrieval",)
+        out += [line, *format_text({key: found[key] for key in kept})]
     return "\n\n".join(out)
 
 

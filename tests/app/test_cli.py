@@ -250,6 +250,7 @@ def test_odd_data_and_models_are_one_line(sfumato, tmp_path, odd_files, command,
         (("train", "class", "--set", "epochs"), "key=value"),
         (("train",), "say what to train"),
         (("train", "class", "--data", "typeset", "--init", "nothing"), "unknown model 'nothing'"),
+        (("train", "class", "--data", "typeset", "--init", "deepfloyd"), "of another kind"),
         (
             ("train", "class", "--data", "typeset", "--init", "digits/time"),
             "no beginning for recipe class: it has",

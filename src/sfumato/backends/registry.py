@@ -92,6 +92,8 @@ def weights_file(name: str) -> Path:
     known, path = bundled_models().get(name), Path(name)
     if known is not None:
         return known.path
+    if reference(name) is not None:
+        raise UsageError(f"the weights of {name} are of another kind; give a bundled model, a run or a file of weights")
     if _is_folder(path):
         return _weights_of_run(path)
     if path.suffix != ".safetensors":

@@ -16,8 +16,6 @@ Encoded = tuple[Tensor, ...]
 """A network's own reading of some conditions: tensors whose first axis is the condition. Empty where it has none."""
 Seen = tuple[Tensor, ...]
 """What a network sees in some pictures, whatever it is asked of them: tensors whose first axis is the picture."""
-
-
 NamedAxis = tuple[int, tuple[str, ...]]
 """An axis of a parameter, and what each of its places stands for."""
 
@@ -118,8 +116,9 @@ class Network(nn.Module, ABC):
     def adopt(self, other: Network) -> None:
         """Take the weights of another network of this architecture, to go on from what it has learned.
 
-        It may have been for pictures of another size, and other names: those that both know are taken, the others stay
-        as they are. Raises ValueError for a network whose weights do not fit.
+        It may have been for other names: those that both know are taken, the others stay as they are. It may also have
+        been for pictures of another size, where the weights of the architecture do not depend on that. Raises
+        ValueError for a network whose weights do not fit.
         """
         mine, theirs = self.state_dict(), other.state_dict()
         axes, known = self.named_axes(), other.named_axes()

@@ -175,13 +175,11 @@ class TextUNet(Network):
         self.spread = nn.Conv2d(config.layout, widths[-1], 1)
         self.time = nn.Sequential(nn.Linear(embedding, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
 
+        words, own = (min(first, len(widths) - 1) for first in (config.attention, config.own_attention))
+
         def stage(level: int, inputs: int) -> Stage:
-            width, words, own = (
-                widths[level],
-                *(min(k, len(widths) - 1) for k in (config.attention, config.own_attention)),
-            )
-            attention = Attention(width, config.head, own=level >= own, text=config.text_width)
-            return Stage(inputs, width, embedding, attention if level >= words else None)
+            attention = Attention(widths[level], config.head, own=level >= own, text=config.text_width)
+            return Stage(inputs, widths[level], embedding, attention if level >= words else None)
 
         self.unshuffle, self.shuffle = nn.PixelUnshuffle(config.patch), nn.PixelShuffle(config.patch)
         self.first = nn.Conv2d((config.channels + config.guide) * patch, widths[0], 3, padding=1)

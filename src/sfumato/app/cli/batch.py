@@ -140,9 +140,10 @@ class _Work:
 def _prompts(given: Mapping[str, Any]) -> list[str]:
     """What the fields of a job ask for."""
     named = [given.get(name) for name in ("prompt", "far", "near", "rest")]
-    parts = given.get("parts") if isinstance(given.get("parts"), list) else []
-    inside = [item for name in ("readings", "regions") if isinstance(given.get(name), list) for item in given[name]]
-    named += [*(parts or []), *(item.get("prompt") for item in inside if isinstance(item, dict))]
+    for name in ("parts", "readings", "regions"):
+        items = given.get(name)
+        for item in items if isinstance(items, list) else ():
+            named.append(item.get("prompt") if isinstance(item, dict) else item)
     return [prompt for prompt in named if isinstance(prompt, str)]
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from sfumato.app.defaults import MODEL
+from sfumato.app.defaults import MODEL, model_for
 from sfumato.errors import UsageError
 
 if TYPE_CHECKING:
@@ -131,8 +131,6 @@ class Sampling(Output):
 
     def asked(self: Asking, prompts: Iterable[str | None]) -> Asking:
         """The same options with the model for these prompts where none is named."""
-        from sfumato.app.defaults import model_for
-
         return self if self.model is not None else dataclasses.replace(self, model=model_for(prompts))
 
     def jobs(

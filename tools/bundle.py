@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,6 +18,7 @@ from sfumato.app.output import save_image
 from sfumato.app.run_pictures import draw_loss, sample_sheet
 from sfumato.backends.network import load_network
 from sfumato.files import sha256, write_bytes, write_text
+from sfumato.models.weights import load_weights
 from sfumato.training.checkpoint import latest_checkpoint
 from sfumato.training.datasets import load_typeset
 from sfumato.training.directory import RunDirectory
@@ -39,6 +41,7 @@ def bundle(run: RunDirectory, name: str) -> None:
     if checkpoint is None:
         raise SystemExit(f"{run.path} has no checkpoint")
     folder, trainer = Path(recipe.data), Trainer(recipe, recipe.load("train", print))
+    begun = begun_with(Path(recipe.init)) if recipe.init else None
     if trainer.data.fingerprint != checkpoint.facts["data"]:
         raise SystemExit(f"the data at {recipe.data} are not those that {run.path} was trained on")
     trainer.restore(checkpoint)
@@ -70,6 +73,7 @@ def bundle(run: RunDirectory, name: str) -> None:
         "epochs_of_recipe": recipe.epochs,
         "finished": trainer.step == trainer.total_steps,
         "recipe": recipe.model_dump(mode="json"),
+        "begun_with": begun,
         "data": {key: facts["data"][key] for key in ("name", "sha256", "pictures")},
         "environment": facts["environment"],
     }
@@ -82,6 +86,14 @@ def bundle(run: RunDirectory, name: str) -> None:
             save_image(image, FOLDER / "epochs" / f"{name}-{epoch:03d}.png")
     size = sum(file.stat().st_size for file in files) / 1e6
     print(f"{', '.join(file.name for file in files)}: {size:.1f} MB, epoch {facts['epoch']:.3f} of {recipe.epochs}")
+
+
+def begun_with(path: Path) -> dict[str, Any]:
+    """How the weights came to be that a training began with."""
+    weights = load_weights(path)
+    made = weights.facts
+    recipe = {**made["recipe"], **{key: Path(made["recipe"][key]).name for key in ("data", "init")}}
+    return {"sha256": sha256(*weights.files), "steps": made["step"], "recipe": recipe}
 
 
 if __name__ == "__main__":

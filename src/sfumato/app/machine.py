@@ -185,18 +185,19 @@ def _look_at_bundled() -> dict[str, str | None]:
 
 
 def _wrong_with(path: Path) -> str | None:
-    """What is wrong with a file of weights that has its SHA-256 beside it."""
+    """What is wrong with weights that have their SHA-256 beside them."""
     from sfumato.files import sha256
-    from sfumato.models.weights import load_weights
+    from sfumato.models.weights import load_weights, undivided
 
+    about = undivided(path).with_suffix(".json")
     try:
-        load_weights(path)
-        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
-        return None if sha256(path) == told else f"{path} is not the file that it was"
+        files = load_weights(path).files
+        told = json.loads(about.read_text(encoding="utf-8"))["sha256"]
+        return None if sha256(*files) == told else f"{path} is not the file that it was"
     except SfumatoError as error:
         return str(error)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{path.with_suffix('.json')} is damaged: {error}"
+        return f"{about} is damaged: {error}"
 
 
 def _look_at_hub() -> Hub | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,20 @@ class Weights:
     facts: dict[str, Any]
     files: tuple[Path, ...]
     """The file, or its shards in order."""
+
+
+_PART = re.compile(r"-(\d+)-of-(\d+)$")
+
+
+def undivided(path: Path) -> Path:
+    """The name of a network's file without which shard of how many it is; what lies beside it is called after that."""
+    return path.with_stem(_PART.sub("", path.stem))
+
+
+def shard_files(path: Path) -> tuple[Path, ...]:
+    """All the files of a network of which one is given: the file, or its shards in order."""
+    found = _PART.search(path.stem)
+    return _files(undivided(path), int(found[2]) if found else 1)
 
 
 def as_dtype(state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
@@ -69,7 +84,7 @@ def load_weights(path: Path) -> Weights:
             end = f"-{first}-of-{count}"
             if first != 1 or not path.stem.endswith(end):
                 raise UsageError(f"{path} is a part of a network; give the first one, {path.stem.split('-')[0]}-1-of-…")
-            files = _files(path.with_stem(path.stem.removesuffix(end)), count)
+            files = shard_files(path)
             for file in files[1:]:
                 state |= read_tensors(file, header["kind"])[0]
         with torch.device("meta"):  # what is read replaces the random start, which need not be drawn

@@ -241,8 +241,10 @@ def _facts_of_file(name: str) -> dict[str, Any]:
 
 
 def _megabytes(path: Path) -> float:
-    """Of a file, or of all files in a folder."""
-    files = path.rglob("*") if path.is_dir() else (path,)
+    """Of a file with all its shards, or of all files in a folder."""
+    from sfumato.models.weights import shard_files
+
+    files = path.rglob("*") if path.is_dir() else shard_files(path)
     return round(sum(file.stat().st_size for file in files if file.is_file()) / 1e6, 1)
 
 

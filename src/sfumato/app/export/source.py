@@ -10,10 +10,10 @@ from typing import Any
 from sfumato.backends.network import NetworkDenoiser
 from sfumato.backends.registry import bundled_models, load
 from sfumato.errors import UsageError
+from sfumato.models.weights import undivided
 
 LICENCES = "LICENSES.txt"
 """The licences of the pictures: they travel with what was made of them."""
-_SHARD = re.compile(r"-\d+-of-\d+$")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def read_source(name: str) -> Source:
     path = known[name].path if name in known else Path(name)
     facts = model.facts or {}
     is_folder = path.is_dir()
-    stem = _SHARD.sub("", path.stem)
+    stem = undivided(path).stem
     title = name if name in known else path.resolve().name if is_folder else stem
     return Source(
         model=model,
@@ -71,7 +71,7 @@ def file_stem(name: str) -> str:
     if path.is_dir():
         name = path.resolve().name
     elif path.suffix == ".safetensors":
-        name = _SHARD.sub("", path.stem)
+        name = undivided(path).stem
     return re.sub(r"[^\w.]+", "-", name).strip("-.") or "model"
 
 

@@ -14,6 +14,7 @@ from sfumato.app.report.chart import Series, chart, smoothed
 from sfumato.app.report.figures import Html
 from sfumato.backends.registry import bundled_models
 from sfumato.images import read_image
+from sfumato.models.weights import undivided
 from sfumato.training.directory import RunDirectory
 
 
@@ -79,11 +80,12 @@ def training(name: str) -> Training | None:
     known = bundled_models().get(name)
     if known is None:
         return _of_run(Path(name))
-    about, log = known.path.with_suffix(".json"), known.path.with_suffix(".log.jsonl")
+    whole = undivided(known.path)
+    about, log = whole.with_suffix(".json"), whole.with_suffix(".log.jsonl")
     if not about.is_file() or not log.is_file():
         return None
     lines = log.read_text(encoding="utf-8").splitlines()
-    sheets = sorted((known.path.parent / "epochs").glob(f"{known.path.stem}-*.png"))
+    sheets = sorted((known.path.parent / "epochs").glob(f"{whole.stem}-*.png"))
     return Training(
         json.loads(about.read_text(encoding="utf-8")),
         tuple(json.loads(line) for line in lines),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sfumato.core.levels import CLEAN, Level, diffuse, eps_from_x0, rediffuse, transition_sigma, x0_from_eps
 from sfumato.core.predictions import Prediction
-from sfumato.core.schedules import Additive, Discrete, Flow, cosine, linear, spaced, strided, with_jumps
+from sfumato.core.schedules import Additive, Discrete, Flow, cosine, linear, shifted_cosine, spaced, strided, with_jumps
 
 
 def test_timesteps_are_those_of_the_course():
@@ -193,3 +193,25 @@ def test_a_prediction_says_the_picture(prediction, alpha, sigma):
     x = alpha * x0 + sigma * eps
     output = prediction.target(x0, eps, alpha, sigma)
     assert (prediction.x0(output, x, alpha, sigma) - x0).abs().max() < 1e-10
+
+
+def _ratios(schedule):
+    return [level.sigma / level.alpha for level in schedule.levels]
+
+
+def test_a_shift_multiplies_sigma_over_alpha():
+    plain, shifted = _ratios(shifted_cosine(200)), _ratios(shifted_cosine(200, 8.0))
+    assert shifted == pytest.approx([8 * ratio for ratio in plain], rel=1e-9)
+
+
+def test_a_clean_shift_goes_over_into_the_other_in_equal_factors():
+    plain, both = _ratios(shifted_cosine(200)), _ratios(shifted_cosine(200, 8.0, clean_shift=0.5))
+    factors = [mixed / ratio for mixed, ratio in zip(both, plain, strict=True)]
+    assert factors == pytest.approx([0.5 * 16 ** (k / 199) for k in range(200)], rel=1e-9)
+    assert _ratios(shifted_cosine(200, 8.0, clean_shift=8.0)) == _ratios(shifted_cosine(200, 8.0))
+
+
+@pytest.mark.parametrize("clean", [0.0, -1.0, 8.1, float("nan")])
+def test_a_clean_shift_that_would_turn_the_schedule_round_is_refused(clean):
+    with pytest.raises(ValueError, match="clean shift"):
+        shifted_cosine(200, 8.0, clean_shift=clean)

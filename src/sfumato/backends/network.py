@@ -135,8 +135,8 @@ def load_network(
     network = weights.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
         recipe = weights.facts["recipe"]
-        # Files of earlier versions have no shift, signal or sampler.
-        keys = ("timesteps", "beta_start", "beta_end", "sigmas", "signal", "shift")
+        # Files of earlier versions have no shifts, signal or sampler.
+        keys = ("timesteps", "beta_start", "beta_end", "sigmas", "signal", "shift", "clean_shift")
         numbers = {key: recipe[key] for key in keys if key in recipe}
         schedule = make_schedule(recipe["schedule"], **numbers)
         prediction = Prediction(recipe["prediction"])

@@ -92,17 +92,29 @@ def cosine(steps: int = 1000, offset: float = 0.008, max_beta: float = 0.999) ->
     return Discrete(tuple(out))
 
 
-def shifted_cosine(steps: int = 1000, shift: float = 1.0, limit: float = 10.0) -> Discrete:
+def shifted_cosine(
+    steps: int = 1000, shift: float = 1.0, limit: float = 10.0, clean_shift: float | None = None
+) -> Discrete:
     """The cosine schedule in log SNR, −2 log tan(πu/2) − 2 log `shift`, cut to ±`limit` before the shift.
 
     (Hoogeboom et al. 2023, "simple diffusion", section 3.1; their shift is size/64 for pictures of more than 64 px.) A
-    shift above 1 noises more: pictures whose pixels say much the same need it. The limit keeps alpha and sigma away
-    from 0, where ε says nothing of x₀ and x₀ nothing of ε.
+    shift above 1 noises more: pictures whose pixels say much the same need it. But then few levels are left for what is
+    fine: with a `clean_shift`, at most `shift`, the shift goes from that at the clean end to `shift` at the noisy one
+    in equal factors (their interpolated schedule). The limit keeps alpha and sigma away from 0, where ε says nothing of
+    x₀ and x₀ nothing of ε.
+
+    Raises ValueError for a clean shift above the shift.
     """
+    if clean_shift is None:
+        clean_shift = shift
+    if not 0 < clean_shift <= shift:
+        raise ValueError(f"the clean shift must be above 0 and at most the shift {shift:g}, not {clean_shift:g}")
+    ends = math.log(clean_shift), math.log(shift)
     first, last = (2 / math.pi * math.atan(math.exp(side * limit / 2)) for side in (-1, 1))
 
     def bar(u: float) -> float:
-        log_snr = -2 * math.log(math.tan(math.pi / 2 * (first + u * (last - first)))) - 2 * math.log(shift)
+        log_snr = -2 * math.log(math.tan(math.pi / 2 * (first + u * (last - first))))
+        log_snr -= 2 * (ends[0] + u * (ends[1] - ends[0]))
         return 1 / (1 + math.exp(-log_snr))
 
     return Discrete(tuple(bar(i / max(1, steps - 1)) for i in range(steps)))
@@ -191,6 +203,7 @@ def make_schedule(
     sigmas: Sequence[float] = (0.5,),
     signal: float = 1.0,
     shift: float = 1.0,
+    clean_shift: float | None = None,
 ) -> Schedule:
     """A schedule from the plain numbers of a recipe: `kind` is one of `KINDS` (ValueError else)."""
     match kind:
@@ -199,7 +212,7 @@ def make_schedule(
         case "cosine":
             return cosine(timesteps)
         case "shifted-cosine":
-            return shifted_cosine(timesteps, shift)
+            return shifted_cosine(timesteps, shift, clean_shift=clean_shift)
         case "flow":
             return Flow()
         case "additive":

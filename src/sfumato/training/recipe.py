@@ -12,9 +12,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sfumato.core.cascade import LowResolution
 from sfumato.core.predictions import Prediction
@@ -58,6 +58,8 @@ class Recipe(BaseModel):
     """What the additive schedule multiplies the picture with."""
     shift: Annotated[float, Field(gt=0)] = 1.0
     """Of the shifted cosine: alpha/sigma is divided by it."""
+    clean_shift: Annotated[float, Field(gt=0)] | None = None
+    """That at the clean end, where it is a smaller one."""
     weighting: Weighting = Weighting.UNIFORM
     gamma: Annotated[float, Field(gt=0)] = 5.0
     """Where the weighting is cut off."""
@@ -99,6 +101,11 @@ class Recipe(BaseModel):
     guidance: float = 2.0
     """Guidance γ of those samples, for class-conditioned networks."""
 
+    @model_validator(mode="after")
+    def _has_a_schedule(self) -> Self:
+        self.make_schedule()  # its numbers must go together
+        return self
+
     def make_schedule(self) -> Schedule:
         """The noise schedule that the recipe names."""
         return make_schedule(
@@ -109,6 +116,7 @@ class Recipe(BaseModel):
             sigmas=self.sigmas,
             signal=self.signal,
             shift=self.shift,
+            clean_shift=self.clean_shift,
         )
 
     def objective(self) -> Objective:
@@ -267,6 +275,8 @@ def parse(data: Mapping[str, Any], where: str) -> Recipe:
             hint = f"did you mean {near[0]!r}? " if near else ""
             keys = ", ".join(kind.model_fields)
             raise UsageError(f"{where} has no key {key!r}; {hint}its keys are {keys}") from error
+        if not key:  # several of its numbers do not go together
+            raise UsageError(f"{where}: {first['ctx']['error']}") from error
         raise UsageError(f"{where}: {key}: {first['msg']} (given {first['input']!r})") from error
 
 

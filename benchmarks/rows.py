@@ -26,6 +26,7 @@ from benchmarks.plain import (
 from sfumato.app.job import Loader
 from sfumato.app.jobs import Generate
 from sfumato.app.run import run
+from sfumato.backends.model import Model
 from sfumato.backends.network import NetworkDenoiser
 from sfumato.backends.registry import load
 from sfumato.core.estimates import guided as guided_tree
@@ -88,8 +89,9 @@ def train_denoiser() -> Case:
     )
 
 
-def _plain_digits(model: NetworkDenoiser) -> PlainUNet:
-    """The weights of a model, driven in the plain way."""
+def plain_digits(model: Model) -> PlainUNet:
+    """The weights of a model of digits, driven in the plain way."""
+    assert isinstance(model, NetworkDenoiser)
     network = CourseUNet(model.network.config)  # type: ignore[arg-type]
     network.load_state_dict(model.network.state_dict())
     return PlainUNet(network).eval()
@@ -98,9 +100,7 @@ def _plain_digits(model: NetworkDenoiser) -> PlainUNet:
 def guided_step(dtype: str = "bfloat16") -> Case:
     """A guided step of the digits: 40 pictures."""
     ours, reference = load("digits", "cpu", dtype), load("digits", "cpu", "float32")
-    assert isinstance(ours, NetworkDenoiser)
-    assert isinstance(reference, NetworkDenoiser)
-    plain = _plain_digits(reference)
+    plain = plain_digits(reference)
     x = torch.randn(GUIDED, 1, 28, 28, generator=torch.Generator().manual_seed(SEED))
     labels = torch.arange(GUIDED) % 10
     level = ours.schedule.level(150)
@@ -121,12 +121,11 @@ def guided_step(dtype: str = "bfloat16") -> Case:
 def forty_digits() -> Case:
     """40 guided digits, from noise to the end."""
     reference = load("digits", "cpu", "float32")
-    assert isinstance(reference, NetworkDenoiser)
-    plain = _plain_digits(reference)
+    plain = plain_digits(reference)
     labels = torch.arange(GUIDED) % 10
     alphas = torch.tensor([reference.schedule.level(t).alpha ** 2 for t in range(300)])
     jobs = [
-        Generate(prompt=str(int(label)), seed=k, steps=STEPS, guidance=2.0, dtype="bfloat16")
+        Generate(model="digits", prompt=str(int(label)), seed=k, steps=STEPS, guidance=2.0, dtype="bfloat16")
         for k, label in enumerate(labels)
     ]
     models = {"bfloat16": load("digits", "cpu", "bfloat16")}

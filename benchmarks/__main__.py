@@ -1,18 +1,17 @@
-"""Make the table:  python -m benchmarks [ROW…] [--rounds N] [--out FILE]"""
+"""Make the tables:  python -m benchmarks [ROW…] [--rounds N] [--page FILE]"""
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import statistics
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
-from benchmarks.machine import facts, peak
+from benchmarks.machine import peak
+from benchmarks.page import add_option, emit
 from benchmarks.paired import Outcome, compare, timed
 from benchmarks.rows import ROWS, starts
 
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join([*ROWS, 'start'])}; all by default")
     parser.add_argument("--rounds", type=int, default=7, help="calls of each side")
-    parser.add_argument("--out", type=Path, help="write the tables to a file")
+    add_option(parser, "processor")
     options = parser.parse_args(arguments)
     if unknown := set(options.rows) - {*ROWS, "start"}:
         parser.error(f"unknown row {', '.join(sorted(unknown))}; there are {', '.join([*ROWS, 'start'])}")
@@ -63,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     peaks = {str(dtype).removeprefix("torch."): peak(dtype) for dtype in (torch.float32, torch.bfloat16)}
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     lines = [
-        f"{datetime.date.today()}: {facts()}; fastest 3×3 convolution "
+        "Fastest 3×3 convolution: "
         + ", ".join(f"{value / 1e9:.0f} GFLOP/s in {name}" for name, value in peaks.items())
-        + f"; load when it began {load:.1f}",
+        + f". Load of the machine when it began: {load:.1f}.",
         "",
         *HEAD,
     ]
@@ -76,11 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f" {lines[-1]}", file=sys.stderr)
     if "start" in wanted:
         lines += ["", *start_rows(options.rounds)]
-    text = "\n".join(lines) + "\n"
-    if options.out is None:
-        print(text)
-    else:
-        options.out.write_text(text, encoding="utf-8")
+    rows = "".join(f" {name}" for name in options.rows)
+    emit(options.page, "processor", f"benchmarks{rows} --rounds {options.rounds}", "\n".join(lines))
 
 
 if __name__ == "__main__":

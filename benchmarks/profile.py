@@ -7,13 +7,13 @@ the fastest convolution of the machine. A large share of anything but convolutio
 from __future__ import annotations
 
 import argparse
-import datetime
 from collections.abc import Sequence
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.machine import facts, peak
+from benchmarks.machine import peak
+from benchmarks.page import add_option, emit
 from benchmarks.paired import timed
 from benchmarks.rows import ROWS
 from sfumato.evaluation.samples import markdown_table
@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("row", choices=ROWS)
     parser.add_argument("--top", type=int, default=12, help="operations to show")
+    add_option(parser, "profile of ROW")
     given = parser.parse_args(arguments)
     case = ROWS[given.row]()
     case.ours()
@@ -36,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for event in events[: given.top]:
         rows.append((event.key, f"{event.self_cpu_time_total / total:.1%}", str(event.count)))
     done, most = sum(event.flops for event in events) / seconds / 1e9, peak(torch.bfloat16) / 1e9
-    print(f"{datetime.date.today()}: {facts()}")
-    print(f"\n{case.name}, ours: {seconds:.3f} s a call, {done:.0f} GFLOP/s of {most:.0f} in bfloat16\n")
-    print(markdown_table(("operation", "of the time", "calls"), rows))
+    told = f"{case.name}: {seconds:.3f} s a call, {done:.0f} GFLOP/s of {most:.0f} in bfloat16."
+    table = markdown_table(("operation", "of the time", "calls"), rows)
+    emit(given.page, f"profile of {given.row}", f"benchmarks.profile {given.row}", f"{told}\n\n{table}")
 
 
 if __name__ == "__main__":

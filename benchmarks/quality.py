@@ -9,7 +9,6 @@ plain way need not be spent twice.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import sys
 import time
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.machine import facts
+from benchmarks.page import add_option, emit
 from benchmarks.plain import ancestral
 from benchmarks.rows import plain_digits
 from sfumato.backends.registry import load
@@ -139,6 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=[FLOOR, PLAIN, *WAYS], help="by default all")
     parser.add_argument("--keep", type=Path, default=Path("quality.json"), help="where the results are kept")
+    add_option(parser, "quality")
     given = parser.parse_args(arguments)
     if given.n < 10 or given.n % 10:
         parser.error("-n wants a multiple of 10: as many of each digit")
@@ -157,8 +158,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 cells[f"{name}/{seed}"] = ways[name](seed)
                 write_text(given.keep, json.dumps(kept, indent=1) + "\n")
                 print(f"{name}, seed {seed}: {cells[f'{name}/{seed}']}", file=sys.stderr)
-    print(f"{datetime.date.today()}: {facts()}; {given.n} digits a seed, γ = {GUIDANCE:g}\n")
-    print(table(cells, given.seeds))
+    told = f"{given.n} digits for each of {given.seeds} seeds, γ = {GUIDANCE:g}: the mean, the least and the most."
+    command = f"benchmarks.quality -n {given.n} --seeds {given.seeds}"
+    emit(given.page, "quality", command, f"{table(cells, given.seeds)}\n\n{told}")
 
 
 if __name__ == "__main__":

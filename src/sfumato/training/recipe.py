@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -102,7 +102,7 @@ class Recipe(BaseModel):
     """Guidance γ of those samples, for class-conditioned networks."""
 
     @model_validator(mode="after")
-    def _has_a_schedule(self) -> Self:
+    def _has_a_schedule(self) -> Recipe:
         self.make_schedule()  # its numbers must go together
         return self
 

@@ -7,6 +7,9 @@ import pytest
 import torch
 from PIL import Image, ImageOps, PngImagePlugin
 
+from sfumato.backends.hub import hub_models
+from sfumato.backends.registry import bundled_models
+
 FEW = ("--steps", "3")
 
 
@@ -214,8 +217,8 @@ def test_odd_data_and_models_are_one_line(sfumato, tmp_path, odd_files, command,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("generate", "11"), "unknown class"),
-        (("generate", "3", "--model", "nothing"), "unknown model 'nothing'; choose one of digits"),
+        (("generate", "11", "--model", "digits"), "unknown class"),
+        (("generate", "3", "--model", "nothing"), f"choose one of {', '.join(bundled_models())}"),
         (("generate", "3", "--model", "digits/time"), "knows no classes"),
         (("generate", "3", "--negative", "x"), "unknown class"),
         (("generate", "3", "--sampler", "eler"), "choose one of ddpm, ddim, euler, heun, dpmpp-2m"),
@@ -238,14 +241,15 @@ def test_odd_data_and_models_are_one_line(sfumato, tmp_path, odd_files, command,
         ),
         (("anagram", "6", "9", "--view", "identity", "--view", "rotate:45"), "would mix pixels"),
         (("anagram", "6", "9", "--view", "flip"), "2 prompts and 1 views"),
-        (("anagram", "6", "x"), "unknown class"),
+        (("anagram", "6", "x", "--model", "digits"), "unknown class"),
         (("hybrid", "0", "3", "--sigma", "0"), "sigma"),
-        (("hybrid", "0", "x"), "unknown class"),
+        (("hybrid", "0", "x", "--model", "digits"), "unknown class"),
         (
             ("train", "nothing"),
             "unknown recipe 'nothing'; choose one of class, denoiser, flow",
         ),
         (("train", "class", "--set", "epochs=0"), "epochs"),
+        (("train", "text", "--set", "clean_shift=9"), "recipe text: the clean shift must be above 0 and at most"),
         (("train", "class", "--set", "epoch=1"), "has no key 'epoch'"),
         (("train", "class", "--set", "epochs"), "key=value"),
         (("train",), "say what to train"),
@@ -350,7 +354,7 @@ def test_debug_shows_the_traceback(tmp_path):
     from sfumato.errors import UsageError
 
     with pytest.raises(UsageError, match="unknown class"):
-        main(["generate", "11", "--debug", "-o", str(tmp_path / "out")])
+        main(["generate", "11", "--model", "digits", "--debug", "-o", str(tmp_path / "out")])
 
 
 def test_help_does_not_import_torch():
@@ -389,7 +393,7 @@ def test_every_command_has_help(sfumato):
 
 def test_models_and_data_are_listed(sfumato):
     names = [row["name"] for row in json.loads(sfumato("models", "list", "--json").out)]
-    assert names[:4] == ["digits", "digits/time", "digits/denoiser", "deepfloyd"]
+    assert names == [*bundled_models(), *hub_models()]
     assert "typeset" in sfumato("data", "list").out
 
 

@@ -19,6 +19,9 @@ from sfumato.app import machine as machines
 from sfumato.app.doctor import Check, examine
 from sfumato.app.machine import EXTRAS, Device, Hub, Machine, Torch, look
 from sfumato.backends.hub import hub_models
+from sfumato.backends.registry import bundled_models
+from sfumato.files import sha256
+from sfumato.models.weights import load_weights, save_weights, shard_files
 
 H200 = Device("NVIDIA H200", 150_000_000_000, bfloat16=True)
 CUDA = Torch("2.13.0", "CUDA 13.0", (H200,), bfloat16=True)
@@ -222,7 +225,7 @@ def test_this_machine_is_looked_at(cache):
     assert machine.torch.bfloat16
     assert machine.cores >= 1
     assert machine.memory > 1e8
-    assert set(machine.bundled) == {"digits", "digits/time", "digits/denoiser"}
+    assert set(machine.bundled) == set(bundled_models())
     assert machine.hub.cache == cache
     assert machine.hub.models == {"deepfloyd": None}
     assert machine.hub.writable
@@ -305,6 +308,23 @@ def test_a_bundled_model_that_is_damaged_is_told(tmp_path, tiny_model):
     assert "m.safetensors" in machines._wrong_with(path)
     path.unlink()
     assert "no such file" in machines._wrong_with(path)
+
+
+def test_a_bundled_model_in_shards_is_looked_at_whole(tmp_path, tiny_model, sfumato):
+    weights = load_weights(Path(tiny_model))
+    network = weights.network
+    size = 1 + max(tensor.nbytes for tensor in network.state_dict().values())
+    files = save_weights(
+        tmp_path / "m.safetensors", network.config, network.state_dict(), weights.facts, shard_bytes=size
+    )
+    assert len(files) > 1
+    assert shard_files(files[0]) == files
+    (tmp_path / "m.json").write_text(json.dumps({"sha256": sha256(*files)}))
+    assert machines._wrong_with(files[0]) is None
+    told = json.loads(sfumato("models", "info", files[0], "--json").out)
+    assert told["megabytes"] == round(sum(file.stat().st_size for file in files) / 1e6, 1)
+    files[-1].unlink()
+    assert str(files[-1]) in machines._wrong_with(files[0])
 
 
 def test_what_breaks_sfumato_itself_is_told(monkeypatch):

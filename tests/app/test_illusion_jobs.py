@@ -18,7 +18,7 @@ from sfumato.core.ramps import Ramp
 from sfumato.errors import UsageError
 from sfumato.images import read_image
 
-SHARED = {"steps": 6, "guidance": 2.0}
+SHARED = {"model": "digits", "steps": 6, "guidance": 2.0}
 LEFT = Picture.of((torch.arange(28) < 14).float().expand(1, 28, 28), "left.png")
 GREY = Picture.of(torch.full((1, 28, 28), 0.5), "grey.png")
 

@@ -10,12 +10,13 @@ from fake_hub import COMMIT, cached, pipeline, point_to, safetensors, serving, u
 from huggingface_hub import constants
 
 from sfumato.backends.hub import hub_models
+from sfumato.backends.registry import bundled_models
 from sfumato.backends.shards import select
 from sfumato.files import sha256
 
 XL = "DeepFloyd/IF-I-XL-v1.0"
 HALF = "unet/diffusion_pytorch_model.fp16.safetensors"
-BUNDLED = ["digits", "digits/time", "digits/denoiser"]
+BUNDLED = list(bundled_models())
 
 
 @pytest.fixture(autouse=True)
@@ -254,7 +255,7 @@ def test_ctrl_c_says_how_to_go_on(sfumato, server, monkeypatch):
     [
         (
             ("info", "nothing"),
-            "unknown model 'nothing'; choose one of digits, digits/time, digits/denoiser, deepfloyd, ",
+            f"unknown model 'nothing'; choose one of {', '.join(BUNDLED)}, deepfloyd, ",
         ),
         (("info", "nothing.safetensors"), "no such file: nothing.safetensors"),
         (("info", "hf:x"), "write hf:OWNER/REPO"),

@@ -12,7 +12,7 @@ from sfumato.app.run import make_batches, notes, run
 from sfumato.backends import registry
 from sfumato.errors import UsageError
 
-SHARED = {"steps": 8, "guidance": 2.0}
+SHARED = {"model": "digits", "steps": 8, "guidance": 2.0}
 READINGS = [{"prompt": "6"}, {"prompt": "9", "view": "rotate:180"}]
 
 

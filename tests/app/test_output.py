@@ -58,7 +58,7 @@ def test_the_terminal_shows_two_rows_a_line():
 
 
 def test_parameters_are_in_the_form_that_others_read():
-    job = Generate(steps=20, guidance=2.0, prompt="3", negative="8", seed=4)
+    job = Generate(model="digits", steps=20, guidance=2.0, prompt="3", negative="8", seed=4)
     assert parameters(job) == ("3\nNegative prompt: 8\nSteps: 20, Sampler: ddpm, CFG scale: 2, Seed: 4, Model: digits")
 
 
@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
 
 def test_a_grey_level_of_rounding_is_told_from_another_picture(tmp_path):
     """Which rounding a network does may depend on how many rows go through it."""
-    job = Generate(prompt="3", steps=2, guidance=1.0)
+    job = Generate(model="digits", prompt="3", steps=2, guidance=1.0)
     (result,) = run([job], cache(lambda name, dtype: load(name)))
     facts, path = provenance(result), tmp_path / "a.png"
     for change, expected in ((0, 0), (1, 1), (2, 0)):

@@ -30,7 +30,7 @@ class Brightness:
 
 @pytest.fixture(scope="module")
 def job() -> Generate:
-    return Generate(prompt="3", steps=2, guidance=1.0, seed=5)
+    return Generate(model="digits", prompt="3", steps=2, guidance=1.0, seed=5)
 
 
 def test_the_best_seed_is_the_one_that_a_run_of_all_finds_and_is_itself_made_again(job):
@@ -60,7 +60,7 @@ def test_the_weakest_reading_counts():
     job = Anagram(readings=views, steps=2, guidance=1.0, seed=0, model="digits")
     with pytest.raises(UsageError, match="dark"):
         best_of(job, 2, load, lambda _: Brightness())  # no digit, so the model says so before the judge is asked
-    upside = Anagram(readings=[views[0], {"prompt": "3", "view": "negate"}], steps=2, guidance=1.0)
+    upside = Anagram(readings=[views[0], {"prompt": "3", "view": "negate"}], steps=2, guidance=1.0, model="digits")
     (kept,) = best_of(upside, 4, load, lambda _: Brightness()).kept
     bright, inverse = kept.readings
     assert bright + inverse == pytest.approx(1, abs=1e-5)
@@ -87,7 +87,7 @@ def test_what_cannot_be_meant_is_refused(job, how, words):
 
 def test_nothing_asked_for_is_nothing_to_judge():
     with pytest.raises(UsageError, match="nothing to judge without a prompt"):
-        best_of(Generate(steps=2, guidance=1.0), 2, load, lambda _: Brightness())
+        best_of(Generate(model="digits", steps=2, guidance=1.0), 2, load, lambda _: Brightness())
 
 
 def test_the_judge_that_reads_such_pictures_is_found():

@@ -39,6 +39,16 @@ def model_for(prompts: Iterable[str | None]) -> str:
     return next((name for name in bundled_models() if asked and asked <= set(classes_of(name))), MODEL)
 
 
+def prompts_of(fields: Mapping[str, Any]) -> list[str]:
+    """What the fields of a job ask for, of any kind of job; a list `prompts` counts too."""
+    named = [fields.get(name) for name in ("prompt", "far", "near", "rest")]
+    for name in ("prompts", "parts", "readings", "regions"):
+        items = fields.get(name)
+        for item in items if isinstance(items, list) else ():
+            named.append(item.get("prompt") if isinstance(item, dict) else item)
+    return [prompt for prompt in named if isinstance(prompt, str)]
+
+
 def own_steps(kind: str, *, from_picture: bool) -> int | None:
     """The levels of a kind of job, or None for those of its model.
 

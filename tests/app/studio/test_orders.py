@@ -62,7 +62,7 @@ def jobs_of(folder):
     [
         ("generate", "3", "8", "-n", 2, "--seed", 5, "--steps", 3),
         ("edit", "IMAGE", "--prompt", 3, "--start", "1,2", "--steps", 4),
-        ("denoise", "IMAGE", "--t", "75,150", "--steps", 4),
+        ("denoise", "IMAGE", "--t", "75,150", "--steps", 4, "--model", "digits"),
         ("inpaint", "IMAGE", "--mask", "MASK", "--prompt", 8, "--steps", 4, "--resample", 2),
         ("anagram", 6, 9, "--steps", 3),
         ("hybrid", 0, 3, "--steps", 3),
@@ -88,12 +88,15 @@ def test_a_picture_of_an_order_is_the_file_of_the_command_line(carry, sfumato, d
     assert said[0].total == kinds(said, Stepped)[-1].done
 
 
+DIGITS = {"model": "digits", "steps": 3, "guidance": 2.0}
+
+
 def job(**fields):
-    return parse_job({"kind": "generate", "prompt": "3", "steps": 3, "guidance": 2.0, **fields}).model_dump(mode="json")
+    return parse_job({"kind": "generate", **DIGITS, "prompt": "3", **fields}).model_dump(mode="json")
 
 
 def test_the_judge_reads_every_look_and_nothing_where_none_is_asked_for(carry):
-    hybrid = parse_job({"kind": "hybrid", "parts": ("0", "3"), "steps": 3, "guidance": 2.0}).model_dump(mode="json")
+    hybrid = parse_job({"kind": "hybrid", **DIGITS, "parts": ("0", "3")}).model_dump(mode="json")
     nothing = job(prompt=None)
     made = kinds(carry([job(), hybrid, nothing]), Made)
     by_kind = {(m.kind, m.title): m.readings for m in made}

@@ -14,6 +14,7 @@ from sfumato.app.cli import main, make, making
 from sfumato.app.pictures import read_mask, read_picture
 from sfumato.app.studio.bodies import NotJSON, parse_body
 from sfumato.app.studio.requests import RunRequest
+from sfumato.backends.registry import bundled_models
 from sfumato.errors import UsageError
 
 
@@ -90,7 +91,7 @@ SAME = {
     "regions": (
         "regions 1 8 --mask HALF", {"kind": "regions", "rest": "8", "regions": [{"prompt": "1", "mask": "HALF"}]}, 1),
     "a panorama": ("panorama 3", {"kind": "panorama", "prompt": "3"}, 1),
-    "of a size": ("panorama --size 40x30", {"kind": "panorama", "width": 40, "height": 30}, 1),
+    "of a size": ("panorama --size 90x70", {"kind": "panorama", "width": 90, "height": 70}, 1),
     "denoising": ("denoise RING", {"kind": "denoise", "image": "RING"}, 1),
     "at some times": (
         "denoise RING --t 30,90 --prompt 3 --sigma 2",
@@ -135,7 +136,7 @@ def test_files_of_every_kind_are_fitted_alike(studio, tmp_path):
     for name, image in saved.items():
         path = tmp_path / name
         image.save(path, exif=exif.tobytes()) if name.endswith("jpg") else image.save(path)
-        job = studio.job(kind="edit", begin=3, image={"upload": studio.upload(path.read_bytes(), name)})
+        job = studio.job(kind="edit", begin=3, image={"upload": studio.upload(path.read_bytes(), name)}, prompt="3")
         assert job["image"] == read_picture(path, (1, 28, 28)).model_dump(mode="json"), name
 
 
@@ -151,7 +152,9 @@ def test_an_edit_of_our_picture_keeps_what_that_was_made_by(studio, tmp_path, sf
 
 def test_a_mask_can_be_turned_inside_out(studio, files):
     upload = {name: studio.upload((files / f"{name}.png").read_bytes(), f"{name}.png") for name in ("ring", "half")}
-    job = studio.job(kind="inpaint", image={"upload": upload["ring"]}, mask={"upload": upload["half"], "invert": True})
+    job = studio.job(
+        kind="inpaint", image={"upload": upload["ring"]}, mask={"upload": upload["half"], "invert": True}, prompt="3"
+    )
     plain = read_mask(files / "half.png", files / "ring.png", (1, 28, 28)).tensor()
     mask = Image.open(io.BytesIO(base64.b64decode(job["mask"]["png"])))
     assert np.allclose(np.asarray(mask) / 255, 1 - plain[0].numpy(), atol=1 / 255)
@@ -169,8 +172,8 @@ def _through(view):
 REFUSED = {
     "no kind": ({}, "unknown kind of job 'None'; choose one of generate, edit"),
     "another kind": ({"kind": "../x"}, "unknown kind of job '../x'"),
-    "another prompt": ({"kind": "generate", "prompt": "cat"}, "unknown class of digits 'cat'"),
-    "another model": ({"kind": "generate", "model": "mine"}, "unknown model 'mine'; choose one of digits, digits/time"),
+    "another prompt": ({"kind": "generate", "prompt": "cat", "model": "digits"}, "unknown class of digits 'cat'"),
+    "another model": ({"kind": "generate", "model": "mine"}, "unknown model 'mine'; choose one of "),
     "a model that is no name": ({"kind": "generate", "model": 5}, "unknown model"),
     "a path": ({"kind": "generate", "model": "/etc/passwd"}, "unknown model '/etc/passwd'"),
     "a relative path": ({"kind": "generate", "model": "../../x.safetensors"}, "unknown model"),
@@ -181,7 +184,7 @@ REFUSED = {
     "stages of another form": ({"kind": "generate", "larger": "digits"}, "larger"),
     "a stage of numbers": ({"kind": "generate", "larger": [7]}, "larger"),
     "a field too many": ({"kind": "generate", "out": "/tmp"}, "out: no such field"),
-    "too many steps": ({"kind": "generate", "steps": 301}, "takes 1 to 300 steps, not 301"),
+    "too many steps": ({"kind": "generate", "prompt": "3", "steps": 301}, "takes 1 to 300 steps, not 301"),
     "a sampler": ({"kind": "generate", "sampler": "magic"}, "unknown sampler 'magic'"),
     "a dtype": ({"kind": "generate", "dtype": "int8"}, "unknown dtype 'int8'"),
     "a view": (_through("sideways"), "unknown view 'sideways'"),
@@ -297,7 +300,7 @@ def test_a_training_of_ours_is_known_by_its_name_and_by_its_path(tmp_path, tiny_
         (outside / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
         (studio.folder / "runs" / "link").symlink_to(outside)
         names = [row["name"] for row in studio.get("/api/hello").json()["models"]]
-        assert names == ["digits", "digits/time", "digits/denoiser", "run:class-1"]
+        assert names == [*bundled_models(), "run:class-1"]
         job = studio.job(kind="generate", prompt="3", steps=2, model="run:class-1")
         assert job["model"] == str(run), "as `sfumato rerun` finds it"
         assert studio.job(**job) == job

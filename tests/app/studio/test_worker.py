@@ -34,7 +34,7 @@ def until(condition, seconds=300.0):
 
 
 def jobs(n=1, **fields):
-    data = {"kind": "generate", "prompt": "3", "steps": 20, "guidance": 2.0, **fields}
+    data = {"kind": "generate", "model": "digits", "prompt": "3", "steps": 20, "guidance": 2.0, **fields}
     return [parse_job({**data, "seed": k}).model_dump(mode="json") for k in range(n)]
 
 
@@ -171,7 +171,7 @@ def test_a_running_run_is_cancelled_within_a_step_and_the_next_begins(studio):
 def test_what_goes_wrong_is_one_line_for_users_and_a_traceback_in_the_log(studio):
     known = studio.ended(studio.submit({"jobs": jobs(model="/no/such/model")}))
     assert (known.state, known.error.splitlines()) == ("failed", [known.error])
-    assert known.error.startswith("unknown model '/no/such/model'; choose one of digits")
+    assert known.error.startswith("unknown model '/no/such/model'; choose one of ")
     unforeseen = studio.ended(studio.submit({"jobs": []}))
     assert (unforeseen.state, unforeseen.error) == ("failed", "ValueError: max() arg is an empty sequence")
     log = (studio.folder / "worker.log").read_text()

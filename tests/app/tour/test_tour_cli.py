@@ -58,7 +58,7 @@ def test_the_command_makes_the_page(sfumato, tmp_path, tiny, tiny_model, drawing
         (["--photo", "none.png"], "there is no such file"),
         (["--photo", "."], "it is a folder"),
         (["--model", "nobody"], "unknown model 'nobody'"),
-        (["--data", "nowhere"], "is no data set and no folder"),
+        (["--data", "nowhere", "--model", "digits"], "is no data set and no folder"),
         (["--device", "abacus"], "device 'abacus' is not there"),
     ],
 )
@@ -108,7 +108,7 @@ def test_ctrl_c_leaves_no_half_page(tmp_path, tiny_model):
 
 @pytest.mark.slow
 def test_the_quick_tour_of_the_bundled_digits(sfumato, tmp_path):
-    done = sfumato("tour", "-o", tmp_path, "--quick", "--quiet")
+    done = sfumato("tour", "-o", tmp_path, "--quick", "--quiet", "--model", "digits")
     assert done.code == 0, done.err
     rows = json.loads((tmp_path / "numbers.json").read_text(encoding="utf-8"))["rows"]
     assert len(rows) == 26

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sfumato.app.cli import common as c
-from sfumato.app.defaults import model_for, own_steps
+from sfumato.app.defaults import model_for, own_steps, prompts_of
 from sfumato.errors import SfumatoError, Stopped, UsageError, one_of
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class _Work:
                 f"kind: {'none is given' if kind is None else repr(kind)}; choose one of {', '.join(KINDS)}"
             )
         model, dtype = (given.pop(name, getattr(self.options, name)) for name in ("model", "dtype"))
-        model = model_for(_prompts(given)) if model is None else model
+        model = model_for(prompts_of(given)) if model is None else model
         for name, value in {"model": model, "dtype": dtype}.items():
             if not isinstance(value, str):
                 raise UsageError(f"{name}: a name, please, not {value!r}")
@@ -135,16 +135,6 @@ class _Work:
         with at("larger"):
             later = zip(job.larger, job.models(options.load)[1:], strict=True) if job.larger else ()
             return job.model_copy(update={"larger": tuple(stage.resolved(model) for stage, model in later)})
-
-
-def _prompts(given: Mapping[str, Any]) -> list[str]:
-    """What the fields of a job ask for."""
-    named = [given.get(name) for name in ("prompt", "far", "near", "rest")]
-    for name in ("parts", "readings", "regions"):
-        items = given.get(name)
-        for item in items if isinstance(items, list) else ():
-            named.append(item.get("prompt") if isinstance(item, dict) else item)
-    return [prompt for prompt in named if isinstance(prompt, str)]
 
 
 def _changed(options: c.Sampling, **changes: Any) -> c.Sampling:

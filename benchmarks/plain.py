@@ -92,14 +92,15 @@ def guided(network: Callable[..., Tensor], x: Tensor, time: Tensor, condition: T
 
 @torch.no_grad()
 def ancestral(network: PlainUNet, labels: Tensor, alphas_cumprod: Tensor, scale: float) -> Tensor:
-    """Pictures by all T steps of the ancestral chain (Ho et al. 2020, algorithm 2)."""
+    """Pictures by all T steps of the ancestral chain (Ho et al. 2020, algorithm 2), where the labels are."""
     total = len(alphas_cumprod)
-    x, condition = torch.randn(len(labels), 1, 28, 28), F.one_hot(labels, 10).float()
+    at = labels.device
+    x, condition = torch.randn(len(labels), 1, 28, 28, device=at), F.one_hot(labels, 10).float()
     for t in reversed(range(total)):
         ab = alphas_cumprod[t]
         before = alphas_cumprod[t - 1] if t else torch.tensor(1.0)
         alpha = ab / before
-        eps = guided(network, x, torch.full((len(x), 1), t / total), condition, scale)
+        eps = guided(network, x, torch.full((len(x), 1), t / total, device=at), condition, scale)
         x = (x - (1 - alpha) / (1 - ab).sqrt() * eps) / alpha.sqrt()
         if t:
             x = x + ((1 - before) / (1 - ab) * (1 - alpha)).sqrt() * torch.randn_like(x)

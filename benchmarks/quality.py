@@ -63,6 +63,7 @@ class Quality:
 
     data: str
     n: int
+    device: str
 
     @cached_property
     def _digits(self) -> tuple[Tensor, Tensor]:
@@ -95,17 +96,18 @@ class Quality:
 
     def plain(self, seed: int) -> Cell:
         """The plain way."""
-        model = load("digits", "cpu", "float32")
-        network, labels = plain_digits(model), self.labels()
+        model = load("digits", self.device, "float32")
+        network, labels = plain_digits(model).to(self.device), self.labels()
         alphas = torch.tensor([model.schedule.level(t).alpha ** 2 for t in range(300)])
         torch.manual_seed(seed)
         begun = time.perf_counter()
-        made = torch.cat([ancestral(network, part, alphas, GUIDANCE) for part in torch.split(labels, BATCH)])
+        parts = torch.split(labels.to(self.device), BATCH)
+        made = torch.cat([ancestral(network, part, alphas, GUIDANCE) for part in parts]).cpu()
         return self.cell(made.clamp(0, 1), labels, time.perf_counter() - begun)
 
     def ours(self, steps: int, dtype: str, seed: int) -> Cell:
         """The same by the engine."""
-        model = load("digits", "cpu", dtype)
+        model = load("digits", self.device, dtype)
         begun = time.perf_counter()
         how = Sampling(steps, GUIDANCE, batch=BATCH)
         made, names = sample_classes(model, model.classes, self.n, how, seed=seed * self.n)
@@ -137,17 +139,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", default="mnist", help="MNIST: mnist, or a folder of it")
     parser.add_argument("-n", type=int, default=2000, help="digits of each way and seed")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--device", default="cpu", help="where the pictures are made")
     parser.add_argument("--only", nargs="+", choices=[FLOOR, PLAIN, *WAYS], help="by default all")
     parser.add_argument("--keep", type=Path, default=Path("quality.json"), help="where the results are kept")
     add_option(parser, "quality")
     given = parser.parse_args(arguments)
     if given.n < 10 or given.n % 10:
         parser.error("-n wants a multiple of 10: as many of each digit")
-    quality = Quality(given.data, given.n)
+    quality = Quality(given.data, given.n, given.device)
     ways: dict[str, Callable[[int], Cell]] = {FLOOR: quality.floor, PLAIN: quality.plain}
     for name, (steps, dtype) in WAYS.items():
         ways[name] = partial(quality.ours, steps, dtype)
-    about = {"n": given.n, "machine": facts(), "sha256": load("digits").sha256}
+    about = {"n": given.n, "machine": facts(), "device": given.device, "sha256": load("digits").sha256}
     kept = json.loads(given.keep.read_text(encoding="utf-8")) if given.keep.is_file() else {"about": about, "cells": {}}
     if kept["about"] != about:
         sys.exit(f"{given.keep} was measured otherwise: {kept['about']}; name another file")
@@ -159,7 +162,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 write_text(given.keep, json.dumps(kept, indent=1) + "\n")
                 print(f"{name}, seed {seed}: {cells[f'{name}/{seed}']}", file=sys.stderr)
     told = f"{given.n} digits for each of {given.seeds} seeds, γ = {GUIDANCE:g}: the mean, the least and the most."
-    command = f"benchmarks.quality -n {given.n} --seeds {given.seeds}"
+    only = "".join(f' "{name}"' for name in given.only or ())
+    command = f"benchmarks.quality -n {given.n} --seeds {given.seeds} --device {given.device}"
+    command += f" --only{only}" if only else ""
     emit(given.page, "quality", command, f"{table(cells, given.seeds)}\n\n{told}")
 
 

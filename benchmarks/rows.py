@@ -43,7 +43,7 @@ DIGITS = tuple("0123456789")
 GUIDED = 40
 """Pictures of the rows about sampling: four of each digit."""
 STEPS = 15
-"""Strided steps that are as good as all of them; the table of quality says so."""
+"""Strided steps; `benchmarks.quality` says how good their pictures are."""
 
 
 def _data(count: int = 2048) -> ImageData:
@@ -137,7 +137,7 @@ def forty_digits() -> Case:
         GUIDED,
         "pictures",
         0,
-        "judged equally good: see the table of quality",
+        "how good they are: `benchmarks.quality`",
     )
 
 

@@ -38,7 +38,7 @@ check: .venv/.dev  ## linters, types, layers
 	$(BIN)/lint-imports
 
 docs: .venv/.dev  ## the documentation as a site: docs/_build/html/index.html
-	$(BIN)/sphinx-build -W -n --keep-going -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build -E -W -n --keep-going -q -b html docs docs/_build/html
 
 bench: .venv/.dev  ## the plain way and ours, timed in turns on this machine's processor
 	$(BIN)/python -m benchmarks

@@ -1,7 +1,7 @@
 """Where the time of a row goes:  python -m benchmarks.profile ROW [--top N]
 
-What ours spends in each operation of torch, of one call after one to warm up, and how near the call as a whole comes to
-the fastest convolution of the machine. A large share of anything but convolutions is what is left to win.
+What ours spends in each operation of torch, of one call after some to warm up; how many floating-point operations it
+does, and how many the plain way; and how near its rate comes to the fastest convolution of the machine.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import torch
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import peak
 from benchmarks.page import add_option, emit
@@ -29,15 +30,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     case = ROWS[given.row]()
     case.ours()
     seconds = timed(case.ours)
-    with profile(activities=[ProfilerActivity.CPU], with_flops=True) as seen:
+    with FlopCounterMode(display=False) as counter:
+        case.ours()
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
         case.ours()
     events = sorted(seen.key_averages(), key=lambda event: -event.self_cpu_time_total)
     total = sum(event.self_cpu_time_total for event in events)
-    rows = []
-    for event in events[: given.top]:
-        rows.append((event.key, f"{event.self_cpu_time_total / total:.1%}", str(event.count)))
-    done, most = sum(event.flops for event in events) / seconds / 1e9, peak(torch.bfloat16) / 1e9
-    told = f"{case.name}: {seconds:.3f} s a call, {done:.0f} GFLOP/s of {most:.0f} in bfloat16."
+    shown = events[: given.top]
+    rows = [(event.key, f"{event.self_cpu_time_total / total:.1%}", str(event.count)) for event in shown]
+    done, most = counter.get_total_flops() / 1e9, peak(torch.bfloat16) / 1e9
+    told = f"{case.name}: {seconds:.3f} s a call of {case.count:g} {case.unit}, {done:.1f} GFLOP"
+    if case.flops:
+        told += f" where the plain way does {case.flops * case.count / 1e9:.1f}"
+    told += f": {done / seconds:.0f} GFLOP/s of {most:.0f} in bfloat16."
     table = markdown_table(("operation", "of the time", "calls"), rows)
     emit(given.page, f"profile of {given.row}", f"benchmarks.profile {given.row}", f"{told}\n\n{table}")
 

@@ -128,9 +128,9 @@ def table(cells: dict[str, Cell], seeds: int) -> str:
 
 
 def span(values: Sequence[float], form: str) -> str:
-    """The mean and, in brackets, the smallest and the largest."""
+    """The mean and, in brackets, the smallest and the largest where there are several."""
     mean, low, high = (form.format(value) for value in (sum(values) / len(values), min(values), max(values)))
-    return f"{mean} ({low}–{high})"
+    return f"{mean} ({low}–{high})" if len(values) > 1 else mean
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -161,7 +161,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 cells[f"{name}/{seed}"] = ways[name](seed)
                 write_text(given.keep, json.dumps(kept, indent=1) + "\n")
                 print(f"{name}, seed {seed}: {cells[f'{name}/{seed}']}", file=sys.stderr)
-    told = f"{given.n} digits for each of {given.seeds} seeds, γ = {GUIDANCE:g}: the mean, the least and the most."
+    told = (
+        f"{given.n} digits a seed, seeds 0 to {given.seeds - 1}, γ = {GUIDANCE:g}; in brackets the least and the most."
+    )
+    if given.seeds == 1:
+        told = f"{given.n} digits of one seed, γ = {GUIDANCE:g}."
     only = "".join(f' "{name}"' for name in given.only or ())
     command = f"benchmarks.quality -n {given.n} --seeds {given.seeds} --device {given.device}"
     command += f" --only{only}" if only else ""

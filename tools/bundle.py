@@ -41,7 +41,7 @@ def bundle(run: RunDirectory, name: str) -> None:
     if checkpoint is None:
         raise SystemExit(f"{run.path} has no checkpoint")
     folder, trainer = Path(recipe.data), Trainer(recipe, recipe.load("train", print))
-    begun = begun_with(Path(recipe.init)) if recipe.init else None
+    begun = begun_with(recipe.init)
     if trainer.data.fingerprint != checkpoint.facts["data"]:
         raise SystemExit(f"the data at {recipe.data} are not those that {run.path} was trained on")
     trainer.restore(checkpoint)
@@ -88,12 +88,15 @@ def bundle(run: RunDirectory, name: str) -> None:
     print(f"{', '.join(file.name for file in files)}: {size:.1f} MB, epoch {facts['epoch']:.3f} of {recipe.epochs}")
 
 
-def begun_with(path: Path) -> dict[str, Any]:
-    """How the weights came to be that a training began with."""
-    weights = load_weights(path)
-    made = weights.facts
-    recipe = {**made["recipe"], **{key: Path(made["recipe"][key]).name for key in ("data", "init")}}
-    return {"sha256": sha256(*weights.files), "steps": made["step"], "recipe": recipe}
+def begun_with(init: str) -> dict[str, Any] | None:
+    """How the weights came to be that a training began with, back to random ones: None."""
+    if not init:
+        return None
+    weights = load_weights(Path(init))
+    recipe = dict(weights.facts["recipe"])
+    before = begun_with(recipe.get("init", ""))
+    recipe |= {key: Path(recipe.get(key, "")).name for key in ("data", "init")}
+    return {"sha256": sha256(*weights.files), "steps": weights.facts["step"], "recipe": recipe, "begun_with": before}
 
 
 if __name__ == "__main__":

@@ -64,6 +64,16 @@ def test_live_preview_has_two_sides(open_studio, fake):
     assert abs(page.locator(".stage").bounding_box()["height"] - height) < 1  # nothing jumps
 
 
+def test_what_is_known_of_the_steps_stays_known(open_studio, fake):
+    fake.hold_at = 0
+    page = open_studio()
+    page.keyboard.press("g")
+    page.locator(".state", has_text="Step 0 of 48").wait_for()
+    fake.publish("run", fake.runs[1] | {"total": 0})  # an answer given before the steps were counted, and late
+    page.wait_for_timeout(300)
+    assert "Step 0 of 48" in page.locator(".state").inner_text()
+
+
 def test_cancel_with_escape_and_try_again(open_studio, fake):
     fake.hold_at = 3
     page = open_studio()

@@ -36,7 +36,9 @@ function later(one, other) {
   if (!one || other.attempts > one.attempts) return other;
   if (ENDED.has(one.state) || ENDED.has(other.state)) return ENDED.has(other.state) ? other : one;
   const passed = STATES.indexOf(other.state) - STATES.indexOf(one.state);
-  return passed > 0 || (passed === 0 && other.done >= one.done) ? other : one;
+  if (passed) return passed > 0 ? other : one;
+  // Until its steps are counted, all that is said of it is that it runs.
+  return other.done < one.done || (one.total && !other.total) ? one : other;
 }
 
 export function tabRuns(studio, { name, order, changed }) {

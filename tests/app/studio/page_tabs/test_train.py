@@ -86,7 +86,7 @@ def test_settings_are_those_of_the_recipe_and_only_changes_are_sent(open_tab, fa
     page.get_by_label("sigmas").fill("[0.3, 0.5]")
     page.get_by_label("keep best").uncheck()
     page.get_by_label("learning rate").fill("0.0005")
-    page.get_by_label("steps", exact=True).fill("40")
+    page.get_by_label("Steps", exact=True).fill("40")
     page.reload()
     expect(page.get_by_label("learning rate")).to_have_value("0.0005")
     page.get_by_role("button", name="Train", exact=True).click()
@@ -131,6 +131,20 @@ def test_a_folder_of_ones_own_pictures_becomes_a_set_to_train_on(open_tab, fake,
     expect(page.locator(".dataset")).to_contain_text("Left out 1: notes.txt is no PNG")
     page.keyboard.press("g")
     expect(page.locator(".training h3")).to_contain_text("class on set:")
+
+
+def test_pictures_that_were_chosen_are_brought_in_before_a_training(open_tab, fake, folders):
+    page = open_tab("train")
+    page.allowed_errors = ["422"]
+    page.get_by_text("Your own pictures").first.click()
+    with page.expect_file_chooser() as choosing:
+        page.get_by_role("button", name="a folder").click()
+    choosing.value.set_files(folders)
+    expect(page.locator(".set-group input")).to_have_count(2)
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.locator(".training h3")).to_contain_text("class on set:")
+    (begun,) = trainings(fake)
+    assert begun["data"].startswith("set:")
 
 
 def test_many_pictures_are_dropped_at_once_and_get_a_label_by_hand(open_tab, fake):

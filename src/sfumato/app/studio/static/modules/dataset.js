@@ -1,6 +1,6 @@
 /* Pictures of one's own to train on: many files or folders, dropped or chosen, brought to the studio one by one.
  *
- *   datasetInput(studio, {made})   { element }; made(dataset, left) is called with what POST /api/datasets answers, and how many were left out
+ *   datasetInput(studio, {made})   { element, settle() }; settle: what waits is brought in, false where it was stopped; made(dataset, left) is called with what POST /api/datasets answers, and how many were left out
  *   grouped(files)                 [{path, file}] as [{label, files}]: the names of folders are the labels of what is in them
  *   filesOf(transfer)              of a drop, folders laid open -> Promise<[{path, file}]>
  */
@@ -79,13 +79,14 @@ function chooseFiles(folder) {
 export function datasetInput(studio, { made }) {
   let groups = [];
   let work = null; // {done, of, stop} while pictures are brought
+  let brought = null; // the promise of that
   const name = textField({ label: "Name of the set" });
   const list = h("div", { class: "set-groups" });
   const progress = h("progress", { max: 1, value: 0, "aria-label": "Pictures brought" });
   const count = h("span", { class: "soft" });
   const stop = h("button", { type: "button", class: "quiet", onclick: () => (work.stop = true) }, "Stop");
   const bringing = h("div", { class: "set-progress", hidden: true }, progress, count, stop);
-  const start = h("button", { type: "button", class: "set-make", onclick: () => studio.attempt(bring, start) }, "Bring them in");
+  const start = h("button", { type: "button", class: "set-make", onclick: () => studio.attempt(settle, start) }, "Bring them in");
   const left = h("p", { class: "hint", hidden: true });
   const choose = async (folder) => add(await chooseFiles(folder));
   const place = h(
@@ -159,6 +160,13 @@ export function datasetInput(studio, { made }) {
     count.textContent = `${work.done} of ${work.of}`;
   }
 
+  /* Bring in what waits for it, if anything does -> false where the user stopped it. */
+  function settle() {
+    if (groups.length === 0) return Promise.resolve(true);
+    brought ??= bring().finally(() => (brought = null));
+    return brought;
+  }
+
   async function bring() {
     const all = groups.flatMap((group) => group.files.map((file) => ({ file, label: group.label || null })));
     work = { done: 0, of: all.length, stop: false };
@@ -167,7 +175,7 @@ export function datasetInput(studio, { made }) {
     const [pictures, refused] = [[], []];
     try {
       for (const { file, label } of all) {
-        if (work.stop) return;
+        if (work.stop) return false;
         tell();
         if (file.size > studio.hello.limits.upload) refused.push(`${file.name} is too large`);
         else {
@@ -188,6 +196,7 @@ export function datasetInput(studio, { made }) {
       left.hidden = refused.length === 0;
       left.textContent = `Left out ${refused.length}: ${refused.slice(0, 3).join("; ")}${refused.length > 3 ? "; …" : ""}`;
       made(dataset, refused.length);
+      return true;
     } finally {
       bringing.hidden = true;
       work = null;
@@ -197,5 +206,6 @@ export function datasetInput(studio, { made }) {
   show();
   return {
     element: h("div", { class: "dataset" }, place, list, name.element, start, bringing, left),
+    settle,
   };
 }

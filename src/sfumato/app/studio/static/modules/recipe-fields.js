@@ -12,7 +12,8 @@ const ABOUT = { steps: "Nothing: as many as the epochs take.", width: "The wider
 
 /** A field for a value of the kind that the recipe has there; what is no number, text or switch is written as JSON. */
 function fieldFor(name, usual) {
-  const label = CALLED[name] ?? name.replaceAll("_", " ");
+  const words = CALLED[name] ?? name.replaceAll("_", " ");
+  const label = words[0].toUpperCase() + words.slice(1);
   const hint = ABOUT[name] ?? null;
   if (typeof usual === "boolean") return checkField({ label, value: usual, hint });
   if (typeof usual === "number") {

@@ -51,7 +51,11 @@ function mount(root, studio) {
   describe();
 
   async function run() {
-    const started = await studio.attempt(() => studio.api.post("/api/trainings", { ...recipe.value, data: data.value }), go);
+    const started = await studio.attempt(async () => {
+      // Pictures that were chosen are to be trained on, whether or not they have been brought in yet.
+      if (!(await dataset.settle())) return null;
+      return studio.api.post("/api/trainings", { ...recipe.value, data: data.value });
+    }, go);
     if (!started) return;
     studio.emit("run", started);
     follow(started);

@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: tour test test-thorough test-slow check docs bench clean
+.PHONY: tour test test-thorough test-slow check docs bench bench-gpu clean
 .DEFAULT_GOAL := tour
 
 # torch comes first and pinned: other packages' wider ranges would pull a build with gigabytes of CUDA libraries.
@@ -42,6 +42,9 @@ docs: .venv/.dev  ## the documentation as a site: docs/_build/html/index.html
 
 bench: .venv/.dev  ## the plain way and ours, timed in turns on this machine's processor
 	$(BIN)/python -m benchmarks
+
+bench-gpu: .venv/.dev  ## the same on a GPU, for large models
+	$(BIN)/python -m benchmarks.gpu
 
 clean:  ## remove the environment and caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

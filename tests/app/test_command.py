@@ -2,11 +2,15 @@ import json
 import shlex
 
 import pytest
+from PIL import Image
 
 from sfumato.app.command import command_line, command_lines, train_command
-from sfumato.app.jobs import Anagram, Denoise, Edit, Generate, Hybrid, Inpaint, Reading
+from sfumato.app.jobs import Anagram, Denoise, Edit, Generate, Hybrid, Inpaint, Reading, parse_job
 from sfumato.app.pictures import read_mask, read_picture
 from sfumato.app.tour.logs import training
+from sfumato.core.estimates import guided
+from sfumato.core.ramps import Ramp
+from sfumato.errors import UsageError
 from sfumato.training.recipe import load_recipe
 
 SHAPE = (1, 28, 28)
@@ -37,6 +41,33 @@ def test_only_what_differs_is_said():
 
 def test_guidance_is_left_out_where_nothing_is_asked_for():
     assert "--guidance" not in command_line(Generate(**FEW))
+
+
+def test_guidance_may_fall_on_the_way(sfumato, tmp_path):
+    job = Generate(prompt="3", steps=3, guidance="4..1")
+    assert job.guidance == (4.0, 1.0)
+    assert job == Generate.model_validate_json(job.model_dump_json())
+    assert job.tree() == guided("3", scale=Ramp(4.0, 1.0))
+    command = command_line(job)
+    assert command == "sfumato generate 3 --steps 3 --guidance 4..1 --seed 0"
+    assert jobs_of(sfumato, command, tmp_path) == data([job])
+    (file,) = tmp_path.glob("generate-3*.png")
+    with Image.open(file) as picture:
+        assert "CFG scale: 4..1" in picture.info["parameters"]
+    done = sfumato("rerun", file, "--verify")
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("guidance", [[], [1], [1, 2, 3], [[1], 2], float("inf"), (1, float("nan")), "x", True, None])
+def test_guidance_of_a_job_is_a_number_or_two(guidance):
+    with pytest.raises(UsageError, match="guidance: should be a finite number, or two such as"):
+        parse_job({"kind": "generate", "steps": 3, "guidance": guidance})
+
+
+def test_guidance_that_is_none_is_one_line(sfumato, tmp_path):
+    done = sfumato("generate", "3", "--guidance", "much", "-o", tmp_path)
+    assert done.code == 2
+    assert done.err == "error: --guidance wants a number, or two such as 2..0.5, not 'much'\n"
 
 
 def test_one_command_for_several_jobs():

@@ -54,18 +54,20 @@ def test_what_cannot_be_measured_is_told(data):
 
 def test_sweeps_judge_samples_at_each_value(tiny_model, sfumato, tmp_path):
     done = sfumato(
-        "evaluate", tiny_model, "-n", "10", "--steps", "2", "--sweep", "guidance=0,2", "--sweep", "steps=1,2,3",
+        "evaluate", tiny_model, "-n", "10", "--steps", "2", "--sweep", "guidance=0,2,2..1", "--sweep", "steps=1,2,3",
         "--quiet", "-o", tmp_path / "eval",
     )  # fmt: skip
     assert done.code == 0, done.err
     result = json.loads((tmp_path / "eval" / "evaluation.json").read_text())
     guidance, steps = result["sweeps"]
-    assert [row["guidance"] for row in guidance["rows"]] == [0, 2]
+    assert [row["guidance"] for row in guidance["rows"]] == [0, 2, [2, 1]]
     assert [row["steps"] for row in steps["rows"]] == [1, 2, 3]
     # The point that is the setting itself is what was measured without a sweep.
     assert guidance["rows"][1]["right"] == steps["rows"][1]["right"] == result["samples"]["accuracy"]
     assert "Samples at several values of steps." in (tmp_path / "eval" / "sweeps.html").read_text()
-    assert "| guidance |" in (tmp_path / "eval" / "evaluation.md").read_text()
+    written = (tmp_path / "eval" / "evaluation.md").read_text()
+    assert "| guidance |" in written
+    assert "| 2..1 " in written
 
 
 def test_the_floor_of_the_frechet_distance_is_that_of_real_pictures(tiny_model):
@@ -76,7 +78,12 @@ def test_the_floor_of_the_frechet_distance_is_that_of_real_pictures(tiny_model):
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [("gamma=1,2", "setting of a sweep"), ("steps=1.5", "whole numbers"), ("guidance=a", "numbers with commas")],
+    [
+        ("gamma=1,2", "setting of a sweep"),
+        ("steps=1.5", "whole numbers"),
+        ("guidance=a", "numbers with commas"),
+        ("steps=2..1", "whole numbers"),
+    ],
 )
 def test_impossible_sweeps_are_one_line(sfumato, words, said):
     done = sfumato("evaluate", "digits", "--sweep", words)

@@ -155,7 +155,7 @@ def test_the_json_says_what_the_model_is(models, graphs):
     assert told["inputs"]["time"]["is"] == "t / 300"
     path = strided(model.schedule, 4)
     assert told["sampling"]["levels"] == [
-        [None if at.sigma == 0 else at.t / 300, at.alpha, at.sigma] for at in path
+        [None, at.alpha, at.sigma, None] if at.sigma == 0 else [at.t / 300, at.alpha, at.sigma, 2.0] for at in path
     ]  # exactly: what is written is what is computed with
     text = json.loads((graphs("text") / "model.json").read_text(encoding="utf-8"))
     assert (text["vocabulary"]["words"], text["vocabulary"]["length"]) == (list(WORDS), 5)

@@ -1,5 +1,7 @@
 """Weights that change on the way."""
 
+import json
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from sfumato.core.estimates import Guided, Predict, Sum, guided
 from sfumato.core.levels import CLEAN, Level
 from sfumato.core.loop import Canvas, sample
 from sfumato.core.plan import Plan
-from sfumato.core.ramps import Ramp, weight_at
+from sfumato.core.ramps import Ramp, make_weight, parse_weight, plain_weight, spell_weight, weight_at
 from sfumato.core.schedules import Flow, linear, strided
 
 
@@ -31,6 +33,25 @@ def test_a_ramp_is_straight_in_the_share_of_noise():
 
 def test_a_float_stays_as_it_is():
     assert weight_at(0.3, CLEAN) == 0.3
+
+
+@pytest.mark.parametrize("plain", [2.0, 0.0, -1.5, (4.0, 1.0), (0.25, 8.0), (-1.0, 1e-3)])
+def test_a_weight_as_data_is_read_back_as_it_was_written(plain):
+    assert parse_weight(spell_weight(plain)) == plain
+    assert plain_weight(json.loads(json.dumps(plain))) == plain
+
+
+def test_equal_ends_are_no_ramp():
+    assert make_weight((3.0, 3.0)) == 3.0
+    assert make_weight((4.0, 1.0)) == Ramp(4.0, 1.0)
+    assert guided("a", scale=(4.0, 1.0)) == guided("a", scale=Ramp(4.0, 1.0))
+    assert guided("a", scale=(1.0, 1.0)) == Predict("a")
+
+
+@pytest.mark.parametrize("text", ["", "a", "2..", "..1", "1..2..3", "2,1"])
+def test_what_is_no_weight_is_told(text):
+    with pytest.raises(ValueError, match=r"a number, or two such as 2\.\.0\.5"):
+        parse_weight(text)
 
 
 @pytest.mark.parametrize("t", [0, 100, 299])

@@ -12,6 +12,7 @@ from sfumato.app.jobs import Anagram, AnyJob, Denoise, Edit, Generate, Hybrid, I
 from sfumato.app.origin import FromPicture
 from sfumato.backends.registry import bundled_models
 from sfumato.core.loops import Loop
+from sfumato.core.ramps import spell_weight
 from sfumato.errors import UsageError
 from sfumato.training.recipe import load_recipe, parse
 
@@ -90,7 +91,7 @@ def _what(first: AnyJob, jobs: Sequence[AnyJob], image: str | None) -> list[str]
                 given = [getattr(reading, name) for reading in first.readings]
                 if any(value != usual for value in given):
                     own = (first.guidance if value is None else value for value in given)
-                    views += [word for value in own for word in (option, _ends(value))]
+                    views += [word for value in own for word in (option, spell_weight(value))]
             return [*(reading.prompt for reading in first.readings), *views]
         case Hybrid():
             reference = [] if first.reference is None else ["--reference", first.reference.name]
@@ -101,10 +102,6 @@ def _what(first: AnyJob, jobs: Sequence[AnyJob], image: str | None) -> list[str]
         case Panorama():
             size = f"{first.width}x{first.height}"
             return [*([first.prompt] if first.prompt else []), "--size", size, "--overlap", f"{first.overlap:g}"]
-
-
-def _ends(value: float | tuple[float, float]) -> str:
-    return "..".join(f"{end:g}" for end in value) if isinstance(value, tuple) else f"{value:g}"
 
 
 def _origin(first: FromPicture, jobs: Sequence[AnyJob], image: str | None, mask: str | None) -> list[str]:
@@ -130,7 +127,7 @@ def _common(job: AnyJob) -> list[str]:
         if getattr(job, name) != value or (loop is None and name == "sampler"):
             words += _option(name, getattr(job, name))
     if any(query.condition is not None for query in job.tree().queries()):
-        words += ["--guidance", f"{job.guidance:g}"]
+        words += ["--guidance", spell_weight(job.guidance)]
     for name, field in Job.model_fields.items():
         value = getattr(job, name)
         if name in _FLAGS and value != field.default:
@@ -143,7 +140,7 @@ def _common(job: AnyJob) -> list[str]:
     ):
         said = [getattr(stage, name) for stage in job.larger]
         if None not in said:
-            words += [word for value in said for word in (option, f"{value:g}")]
+            words += [word for value in said for word in (option, spell_weight(value))]
     return words
 
 

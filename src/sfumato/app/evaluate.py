@@ -8,8 +8,9 @@ from typing import Any
 
 from sfumato.app.evaluate_pictures import PictureMeasures
 from sfumato.app.evaluate_text import TextMeasures, format_text
-from sfumato.app.sweep import Sweep, figures, sweep_markdown
+from sfumato.app.sweep import Sweep, figures, settings_in_words, sweep_markdown
 from sfumato.backends.model import Model
+from sfumato.core.ramps import Plain
 from sfumato.core.samplers import SAMPLERS
 from sfumato.core.schedules import Additive
 from sfumato.core.views import parse_view
@@ -37,7 +38,7 @@ class Wanted:
     """Samples to judge, and pictures to denoise."""
     steps: int | None = None
     """Of the sampler; None is the model's."""
-    guidance: float | None = None
+    guidance: Plain | None = None
     """γ; None is the model's."""
     seed: int = 0
     """Of the first sample; sample k has seed + k. The seeds of every pair begin there too."""
@@ -205,7 +206,7 @@ def format_evaluation(result: dict[str, Any]) -> str:
     """What `evaluate_model` returned as text, with tables that are Markdown and align in a terminal."""
     model, settings = result["model"], result["settings"]
     head = f"model {model['name']} (sha256 {(model['sha256'] or 'unknown')[:12]})"
-    parts = [f"{head}: {', '.join(f'{key} {value}' for key, value in settings.items())}"]
+    parts = [f"{head}: {', '.join(settings_in_words(settings))}"]
     if "samples" in result:
         data = result["samples"]
         of: type[JudgedSamples] | type[RecognisedSamples] = JudgedSamples if "confusion" in data else RecognisedSamples

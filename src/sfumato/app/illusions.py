@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from sfumato.app.job import Count, Finite, Job, Look, to_model
+from sfumato.app.job import Count, FiniteWeight, Job, Look, to_model
 from sfumato.app.origin import FromPicture
 from sfumato.app.pictures import Picture
 from sfumato.backends.model import Model
@@ -19,7 +19,7 @@ from sfumato.core.crops import panorama
 from sfumato.core.estimates import Node, Sum, Viewed, factorized, guided
 from sfumato.core.filters import Filter, Grey, LowPass, MotionBlur, parse_factors, regions
 from sfumato.core.loop import Canvas
-from sfumato.core.ramps import Ramp, Weight
+from sfumato.core.ramps import Weight, make_weight
 from sfumato.core.views import parse_view
 from sfumato.errors import UsageError
 
@@ -36,8 +36,6 @@ def _factors(text: str) -> str:
 
 ViewText = Annotated[str, AfterValidator(_view)]
 FactorsText = Annotated[str, AfterValidator(_factors)]
-Ends = tuple[Finite, Finite]
-"""A weight at pure noise and at the clean picture."""
 
 
 class Reading(BaseModel):
@@ -47,9 +45,9 @@ class Reading(BaseModel):
 
     prompt: str
     view: ViewText = "identity"
-    weight: Finite | Ends = 1.0
+    weight: FiniteWeight = 1.0
     """How much it counts among the readings; a pair goes from the first at pure noise to the second at the end."""
-    guidance: Finite | Ends | None = None
+    guidance: FiniteWeight | None = None
     """Its own guidance, likewise; the job's where none is given."""
 
 
@@ -72,8 +70,8 @@ class Anagram(FromPicture):
         terms: list[tuple[Weight, Node]] = []
         for reading in self.readings:
             first, last = _ends(reading.weight)
-            weight = _weight((first / noisy, last / clean))
-            scale = self.guidance if reading.guidance is None else _weight(_ends(reading.guidance))
+            weight = make_weight((first / noisy, last / clean))
+            scale = self.guidance if reading.guidance is None else reading.guidance
             node = guided(reading.prompt, scale=scale, negative=self.negative)
             terms.append((weight, Viewed(parse_view(reading.view), node)))
         return Sum(tuple(terms))
@@ -298,8 +296,3 @@ def _sigmas(factors: str) -> list[float]:
 
 def _ends(weight: float | tuple[float, float]) -> tuple[float, float]:
     return weight if isinstance(weight, tuple) else (weight, weight)
-
-
-def _weight(ends: tuple[float, float]) -> Weight:
-    noisy, clean = ends
-    return noisy if noisy == clean else Ramp(noisy, clean)

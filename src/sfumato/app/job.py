@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -23,6 +24,7 @@ from sfumato.core.fit import check_fit
 from sfumato.core.loop import Canvas, FromImage
 from sfumato.core.loops import Loop, Threshold
 from sfumato.core.pixels import from_unit
+from sfumato.core.ramps import Plain, parse_weight
 from sfumato.core.samplers import SAMPLERS, Variance
 from sfumato.core.schedules import Path, Spacing
 from sfumato.errors import UsageError
@@ -37,7 +39,22 @@ def _sampler(name: str) -> str:
     return name
 
 
+def _weight(value: Any) -> Plain:
+    wanted = "should be a finite number, or two such as 2..0.5"
+    try:
+        plain: Any = parse_weight(value) if isinstance(value, str) else value
+        pair = isinstance(plain, list | tuple)
+        ends = [float(end) for end in plain] if pair else [float(plain)]
+    except (TypeError, ValueError):
+        raise ValueError(wanted) from None
+    if isinstance(plain, bool) or len(ends) != 1 + pair or not all(map(math.isfinite, ends)):
+        raise ValueError(wanted)
+    return (ends[0], ends[1]) if pair else ends[0]
+
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+FiniteWeight = Annotated[Plain, BeforeValidator(_weight)]
+"""A number; or two, from which it goes at pure noise to which at the clean picture, also written 4..1."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -60,7 +77,7 @@ class Stage(BaseModel):
 
     model: str
     steps: Count | None = None
-    guidance: Finite | None = None
+    guidance: FiniteWeight | None = None
     noise_level: Finite | None = None
     """The time that the smaller picture is noised to."""
     loop: Loop | None = None
@@ -100,7 +117,7 @@ class Job(BaseModel):
     """Of ddim: 0 deterministic, 1 ancestral."""
     variance: Variance = "posterior"
     """Of ddpm's noise."""
-    guidance: Finite
+    guidance: FiniteWeight
     negative: str | None = None
     threshold: Threshold = "none"
     """What is done to x̂₀ outside the pixel range; the course does nothing."""

@@ -22,6 +22,7 @@ from sfumato.app.jobs import AnyJob
 from sfumato.app.provenance import KEY, SCHEMA
 from sfumato.app.run import Result
 from sfumato.backends.model import Model
+from sfumato.core.ramps import spell_weight
 from sfumato.files import write_bytes
 from sfumato.images import read_image, to_image, to_tensor
 
@@ -53,7 +54,7 @@ def parameters(job: AnyJob) -> str:
     """The job in the text form that other tools read from the PNG chunk `parameters`."""
     negative = f"\nNegative prompt: {job.negative}" if job.negative else ""
     return (
-        f"{job.title}{negative}\nSteps: {job.steps}, Sampler: {job.sampler}, CFG scale: {job.guidance:g}, "
+        f"{job.title}{negative}\nSteps: {job.steps}, Sampler: {job.sampler}, CFG scale: {spell_weight(job.guidance)}, "
         f"Seed: {job.seed}, Model: {job.model}"
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sfumato.app.report.chart import Series, chart
 from sfumato.app.report.document import document, table
 from sfumato.app.report.figures import text
+from sfumato.core.ramps import Plain, parse_weight, spell_weight
 from sfumato.errors import UsageError, one_of
 from sfumato.evaluation.samples import Sampling, markdown_table
 
@@ -29,11 +30,14 @@ class Sweep:
     """Values of one setting."""
 
     setting: Literal["guidance", "steps"]
-    values: tuple[float, ...]
+    values: tuple[Plain, ...]
 
-    def at(self, value: float, how: Sampling) -> Sampling:
+    def at(self, value: Plain, how: Sampling) -> Sampling:
         """The sampling with this value."""
-        return replace(how, guidance=value) if self.setting == "guidance" else replace(how, steps=int(value))
+        if self.setting == "guidance":
+            return replace(how, guidance=value)
+        assert not isinstance(value, tuple)
+        return replace(how, steps=int(value))
 
 
 def parse_sweep(words: str) -> Sweep:
@@ -42,12 +46,14 @@ def parse_sweep(words: str) -> Sweep:
     if not equals or setting not in SETTINGS:
         raise one_of("setting of a sweep", setting, SETTINGS)
     try:
-        numbers = tuple(float(value) for value in values.split(","))
+        weights = tuple(parse_weight(value) for value in values.split(","))
     except ValueError as error:
         raise UsageError(f"--sweep {setting} wants numbers with commas between them, not {values!r}") from error
-    if setting == "steps" and any(value < 1 or value != int(value) for value in numbers):
+    if setting == "guidance":
+        return Sweep("guidance", weights)
+    if any(isinstance(value, tuple) or value < 1 or value != int(value) for value in weights):
         raise UsageError(f"--sweep steps wants whole numbers from 1, not {values}")
-    return Sweep("guidance" if setting == "guidance" else "steps", numbers)
+    return Sweep("steps", weights)
 
 
 def figures(found: Mapping[str, Any]) -> dict[str, float]:
@@ -67,7 +73,16 @@ def figures(found: Mapping[str, Any]) -> dict[str, float]:
 def sweep_markdown(sweep: Mapping[str, Any]) -> str:
     """The table of a sweep."""
     head = tuple(sweep["rows"][0])
-    return markdown_table(head, [tuple(f"{row[key]:.4g}" for key in head) for row in sweep["rows"]])
+    return markdown_table(head, _cells(sweep["rows"]))
+
+
+def _cells(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    return [tuple(spell_weight(v) if isinstance(v, tuple) else f"{v:.4g}" for v in row.values()) for row in rows]
+
+
+def settings_in_words(settings: Mapping[str, Any]) -> list[str]:
+    """What was set, each in two words."""
+    return [f"{key} {spell_weight(v) if isinstance(v, tuple) else v}" for key, v in settings.items()]
 
 
 def sweep_page(result: Mapping[str, Any]) -> str:
@@ -75,14 +90,14 @@ def sweep_page(result: Mapping[str, Any]) -> str:
     parts = []
     for sweep in result["sweeps"]:
         setting, rows = sweep["setting"], sweep["rows"]
-        for key in (key for key in rows[0] if key not in {setting, "floor"}):
-            lines = [Series(key, tuple((row[setting], row[key]) for row in rows))]
+        at = [row for row in rows if not isinstance(row[setting], tuple)]  # a ramp has no place on an axis
+        for key in (key for key in rows[0] if at and key not in {setting, "floor"}):
+            lines = [Series(key, tuple((row[setting], row[key]) for row in at))]
             if key == "frechet":
-                lines.append(Series("real pictures", tuple((row[setting], row["floor"]) for row in rows), colour=1))
+                lines.append(Series("real pictures", tuple((row[setting], row["floor"]) for row in at), colour=1))
             parts.append(chart(lines, setting, key, FIGURES[key].capitalize() + ".", log_x=setting == "steps"))
-        cells = [tuple(f"{value:.4g}" for value in row.values()) for row in rows]
-        parts.append(table(tuple(rows[0]), cells, f"Samples at several values of {setting}."))
-    settings = ", ".join(f"{key} {value}" for key, value in result["settings"].items())
+        parts.append(table(tuple(rows[0]), _cells(rows), f"Samples at several values of {setting}."))
+    settings = ", ".join(settings_in_words(result["settings"]))
     name = result["model"]["name"]
     title = f'<p class="kicker">sfumato</p><h1>{text(name)}, swept</h1><p class="lead">{text(settings)}</p>'
     return document(f"sfumato: {name}", f"<header>{title}</header><main><section>{''.join(parts)}</section></main>")

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,6 +15,7 @@ from sfumato.backends.hub import HubModel, hub_models, reference, snapshot, text
 from sfumato.backends.memory import MODES
 from sfumato.backends.model import Defaults, Model
 from sfumato.backends.network import load_network
+from sfumato.core.ramps import plain_weight
 from sfumato.errors import UsageError, one_of, short
 from sfumato.models.weights import ARCHITECTURES
 from sfumato.tensors import read_header
@@ -34,9 +36,13 @@ def bundled_models() -> dict[str, Bundled]:
     folder = Path(str(files("sfumato.bundled")))
     entries = json.loads((folder / "models.json").read_text(encoding="utf-8"))
     return {
-        name: Bundled(name, folder / entry["file"], Defaults(**entry["defaults"]), entry["summary"])
+        name: Bundled(name, folder / entry["file"], _defaults(**entry["defaults"]), entry["summary"])
         for name, entry in entries.items()
     }
+
+
+def _defaults(guidance: float | list[float], **others: Any) -> Defaults:
+    return Defaults(guidance=plain_weight(guidance), **others)
 
 
 def classes_of(name: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sfumato.core.cascade import LowResolution
 from sfumato.core.predictions import Prediction
+from sfumato.core.ramps import Plain
 from sfumato.core.schedules import Schedule, make_schedule
 from sfumato.errors import UsageError, one_of
 from sfumato.models.course_unet import CourseUNetConfig
@@ -98,7 +99,7 @@ class Recipe(BaseModel):
     """Of those samples."""
     sample_steps: Positive = 50
     """Steps of those samples; fewer where the schedule has fewer."""
-    guidance: float = 2.0
+    guidance: Plain = 2.0
     """Guidance γ of those samples, for class-conditioned networks."""
 
     @model_validator(mode="after")

@@ -35,7 +35,10 @@ Json = Annotated[bool, typer.Option("--json", help="Say what was made as JSON on
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the first picture; the next one has the next.")]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Levels that are visited.")]
-Guidance = Annotated[float | None, typer.Option("--guidance", help="Guidance γ; 1 is none.")]
+Guidance = Annotated[
+    str | None,
+    typer.Option("--guidance", help="Guidance γ; 1 is none. 4..1 goes from 4 at pure noise to 1 at the picture."),
+]
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class Sampling(Output):
         list[int] | None, typer.Option("--later-steps", min=1, help="Levels that a later stage visits; one a stage.")
     ] = None
     later_guidance: Annotated[
-        list[float] | None, typer.Option("--later-guidance", help="Guidance of a later stage; one a stage.")
+        list[str] | None, typer.Option("--later-guidance", help="Guidance of a later stage; one a stage.")
     ] = None
     dtype: Dtype = "auto"
 
@@ -146,6 +149,8 @@ class Sampling(Output):
 
         said = {name: getattr(self, name) for name in Job.model_fields if name != "dtype" and hasattr(self, name)}
         given = {name: value for name, value in said.items() if value is not None}
+        if self.guidance is not None:
+            given["guidance"] = weight(self.guidance, "--guidance")
         given["larger"] = self._later_stages()
         loop, count = self._loop(), self.count if seeds is None else seeds
         wanted = [
@@ -168,7 +173,7 @@ class Sampling(Output):
             Stage(
                 model=name,
                 steps=_entry(self.later_steps, index),
-                guidance=_entry(self.later_guidance, index),
+                guidance=weight(_entry(self.later_guidance, index), "--later-guidance"),
                 noise_level=_entry(self.noise_level, index),
             )
             for index, name in enumerate(self._later_names())
@@ -194,6 +199,16 @@ class Sampling(Output):
         from sfumato.app.defaults import stages_to
 
         return stages_to(self.upscale, self.loaded, self.load, self.dtype)
+
+
+def weight(text: str | None, option: str) -> float | tuple[float, float] | None:
+    """A weight, as an option says it. Raises UsageError for anything but a number, or two with two dots between."""
+    from sfumato.core.ramps import parse_weight
+
+    try:
+        return None if text is None else parse_weight(text)
+    except ValueError as error:
+        raise UsageError(f"{option} wants {error}") from error
 
 
 def _entry(values: Sequence[Any] | None, index: int) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sfumato.app.cli.common import Sampling, expand
+from sfumato.app.cli.common import Sampling, expand, weight
 from sfumato.app.cli.making import Searching, make, make_pictures
 from sfumato.app.defaults import COURSE_STEPS, JUMP, STARTS, VIEWS
 from sfumato.errors import UsageError
@@ -251,17 +251,8 @@ def _readings(
         if given and len(given) != len(readings):
             raise UsageError(f"{len(prompts)} prompts and {len(given)} of {option}; give one for each prompt")
         for reading, text in zip(readings, given or (), strict=False):
-            reading[key] = _ends(text, option)
+            reading[key] = weight(text, option)
     return readings
-
-
-def _ends(text: str, option: str) -> float | tuple[float, float]:
-    """A number, or two with two dots between them."""
-    try:
-        first, dots, last = text.partition("..")
-        return (float(first), float(last)) if dots else float(first)
-    except ValueError as error:
-        raise UsageError(f"{option} wants a number, or two such as 2..0.5, not {text!r}") from error
 
 
 def _fidelity(results: Sequence[Result]) -> tuple[list[str], dict[str, Any]]:

@@ -131,7 +131,8 @@ def evaluate(
 
     sweeps = tuple(parse_sweep(words) for words in sweep or ())
     views = tuple(view or ["rotate:180"])
-    wanted = Wanted(count, steps, guidance, seed, seeds, anagrams, hybrids, views, pairs, sweeps)
+    scale = c.weight(guidance, "--guidance")
+    wanted = Wanted(count, steps, scale, seed, seeds, anagrams, hybrids, views, pairs, sweeps)
     if out is not None:
         c.check_folder(out)
     loaded = load(model, device, dtype)

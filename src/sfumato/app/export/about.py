@@ -10,6 +10,7 @@ import torch
 from sfumato.app.export.source import Source
 from sfumato.backends.network import NetworkDenoiser
 from sfumato.core.predictions import Prediction
+from sfumato.core.ramps import make_weight, weight_at
 from sfumato.core.schedules import Additive, Discrete, Schedule, strided
 from sfumato.models.text_unet import TextUNet
 
@@ -49,7 +50,7 @@ def about(source: Source) -> dict[str, Any]:
             "sampler": model.defaults.loop.sampler,
             "guidance": model.defaults.guidance,
             "levels": levels(model),
-            "levels_are": "rows of time, alpha, sigma, noisiest first, the last one clean",
+            "levels_are": "rows of time, alpha, sigma, guidance, noisiest first, the last one clean",
         },
         **conditions(model),
     }
@@ -87,12 +88,13 @@ def schedule(of: Schedule) -> dict[str, Any]:
     return {"kind": "flow", "t_max": max(of.timesteps(1)), "level": "alpha = 1 − t, sigma = t"}
 
 
-def levels(model: NetworkDenoiser) -> list[tuple[float | None, float, float]]:
-    """The path that sfumato itself takes by default: time, alpha and sigma of each level."""
+def levels(model: NetworkDenoiser) -> list[tuple[float | None, float, float, float | None]]:
+    """The path that sfumato itself takes by default: time, alpha, sigma and guidance of each level."""
+    weight = make_weight(model.defaults.guidance)
     *path, clean = strided(model.schedule, model.defaults.steps)
     times = model.schedule.time(torch.tensor([level.t for level in path], dtype=torch.float64)).tolist()
-    rows = [(time, level.alpha, level.sigma) for time, level in zip(times, path, strict=True)]
-    return [*rows, (None, clean.alpha, clean.sigma)]  # nothing is asked at the clean level
+    rows = [(time, level.alpha, level.sigma, weight_at(weight, level)) for time, level in zip(times, path, strict=True)]
+    return [*rows, (None, clean.alpha, clean.sigma, None)]  # nothing is asked at the clean level
 
 
 def conditions(model: NetworkDenoiser) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from sfumato.app.export import example
 from sfumato.app.export.about import MEANS
 from sfumato.app.export.source import LICENCES, Source
+from sfumato.core.ramps import spell_weight
 from sfumato.core.schedules import Additive, Discrete
 from sfumato.files import sha256
 from sfumato.training.datasets.sources import SOURCES
@@ -90,7 +91,7 @@ def _table(source: Source) -> str:
         "pixels": f"black is {low:g}, white is {high:g}",
         "output": f"{MEANS[model.prediction]}, at x = alpha·x₀ + sigma·ε",
         "noise schedule": f"{source.recipe['schedule']}{levels}",
-        "by default": f"{by.steps} steps of {by.loop.sampler}, guidance {by.guidance:g}",
+        "by default": f"{by.steps} steps of {by.loop.sampler}, guidance {spell_weight(by.guidance)}",
         "exported from": f"weights with SHA-256 `{model.sha256}`",
     }
     return "| | |\n|---|---|\n" + "\n".join(f"| {key} | {value} |" for key, value in rows.items())

@@ -15,7 +15,7 @@ PICTURES = 4
 """Made by each example."""
 _GUIDANCE = (
     "    asked, plain = np.split(output, 2)",
-    '    output = plain + about["sampling"]["guidance"] * (asked - plain)',
+    "    output = plain + guidance * (asked - plain)",
 )
 
 
@@ -53,7 +53,7 @@ def with_onnxruntime(source: Source) -> str:
         f'levels, n, noise = about["sampling"]["levels"], {PICTURES}, np.random.default_rng(0).standard_normal',
         *_start(source),
         *(_condition(source) if model.conditioned else ()),
-        "for (time, alpha, sigma), (_, alpha_to, sigma_to) in zip(levels, levels[1:]):",
+        "for (time, alpha, sigma, guidance), (_, alpha_to, sigma_to, _) in zip(levels, levels[1:]):",
         f"    feed = {{{', '.join(feed)}}}",
         "    output = net.run(None, feed)[0]",
         *(_GUIDANCE if model.conditioned else ()),
@@ -74,7 +74,7 @@ def with_sfumato(source: Source) -> str | None:
             "import sfumato as sf",
             "",
             'model = sf.load("model.safetensors")',
-            f"wanted = sf.guided({prompt(source)!r}, scale={model.defaults.guidance:g})",
+            f"wanted = sf.guided({prompt(source)!r}, scale={model.defaults.guidance!r})",
             f"pictures = sf.sample(model, wanted, seeds=range({PICTURES}), steps={model.defaults.steps})",
             'sf.sheet(pictures).save("pictures.png")',
         ]

@@ -15,6 +15,7 @@ from sfumato.app.report.figures import Row, Tile
 from sfumato.app.tour.page import Measured, Section
 from sfumato.app.tour.reader import Reader
 from sfumato.app.tour.workshop import Workshop, listing
+from sfumato.core.ramps import spell_weight
 from sfumato.evaluation.samples import wilson_interval
 
 SEED = 180
@@ -53,8 +54,8 @@ def steps(w: Workshop) -> list[Section]:
         commands.append(w.command(jobs))
     head = ["steps", *(["read as asked", "95 % interval"] if reader.reads else []), "change of a pixel"]
     caption = (
-        f"{total} samples for each number of steps, γ = {s.guidance:g}; the change of a pixel is the root mean square "
-        "difference to the pictures of the same seeds in the row above."
+        f"{total} samples for each number of steps, γ = {spell_weight(s.guidance)}; the change of a pixel is the root "
+        "mean square difference to the pictures of the same seeds in the row above."
     )
     sees = [_of_steps(counts, hits, total, reader)]
     measured = []

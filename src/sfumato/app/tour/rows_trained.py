@@ -14,6 +14,7 @@ from sfumato.app.tour.texts import TEXTS, Text
 from sfumato.app.tour.workshop import Workshop
 from sfumato.backends.model import Model
 from sfumato.core.pixels import to_unit
+from sfumato.core.ramps import spell_weight
 from sfumato.evaluation.samples import share
 from sfumato.files import write_bytes
 
@@ -86,12 +87,15 @@ def _conditional(w: Workshop, name: str, model: Model, known: Training | None) -
     if reader.reads:
         hits = reader.count(made, wanted)
         sees.append(f"A judge reads {share(hits, len(wanted))} as what was asked for.")
-        measured = (Measured(f"{hits} of {len(wanted)}", f"samples are read as asked, γ = {scale:g}"), *measured)
+        measured = (
+            Measured(f"{hits} of {len(wanted)}", f"samples are read as asked, γ = {spell_weight(scale)}"),
+            *measured,
+        )
         numbers["read_as_asked"] = hits / len(wanted)
     what = "the digits in turn" if w.subject.noun == "digit" else "samples"
     figures = (
         *curve(known),
-        w.show("B2.4-samples", rows, f"{count} of each at γ = {scale:g}{when(known)}."),
+        w.show("B2.4-samples", rows, f"{count} of each at γ = {spell_weight(scale)}{when(known)}."),
         side_by_side(epochs(w, "B2.4", known, what)),
     )
     commands = (*train(known), w.command(jobs))
@@ -149,7 +153,7 @@ def _kinds(w: Workshop) -> dict[str, tuple[str, list[AnyJob]]]:
             w.job(Generate, model=name, prompt=prompt, steps=steps, guidance=scale, seed=w.seed) for prompt in each[:n]
         ]
         out["zero"] = ("With the condition all zero: it does as it likes.", free)
-        out["asked"] = (f"Conditioned: each thing in turn, at γ = {scale:g}.", asked)
+        out["asked"] = (f"Conditioned: each thing in turn, at γ = {spell_weight(scale)}.", asked)
     return {name: out[name] for name in ("time", "zero", "asked") if name in out}
 
 

@@ -64,6 +64,24 @@ def test_live_preview_has_two_sides(open_studio, fake):
     assert abs(page.locator(".stage").bounding_box()["height"] - height) < 1  # nothing jumps
 
 
+def test_guidance_may_fall_on_the_way(open_studio, fake):
+    page = open_studio()
+    field = page.get_by_label("Guidance γ")
+    field.fill("4..1")
+    page.wait_for_timeout(400)  # the form is kept a moment after it was changed
+    page.reload()
+    assert field.input_value() == "4..1"
+    page.keyboard.press("g")
+    page.locator(".result[data-state=done]").wait_for()
+    field.fill("much")
+    page.keyboard.press("Control+Enter")
+    page.locator(".result[data-state=done]").wait_for()
+    assert [body["job"]["guidance"] for body in fake.posted("/api/runs")] == [
+        [4, 1],
+        "much",
+    ]  # that one is refused there
+
+
 def test_what_is_known_of_the_steps_stays_known(open_studio, fake):
     fake.hold_at = 0
     page = open_studio()

@@ -10,6 +10,7 @@ import { TAB_OF } from "./drop.js";
 import { randomSeed } from "./fields.js";
 import { hybridViewer } from "./hybrid-viewer.js";
 import { commandBox, pictureOf, readingsOf } from "./result.js";
+import { spellWeight } from "./weights.js";
 
 const SENDS = ["edit", "inpaint", "denoise"];
 const title = (tab) => tab[0].toUpperCase() + tab.slice(1);
@@ -28,7 +29,7 @@ function facts(shown) {
     ["seed", shown.seed],
     ["steps", job.steps],
     ["sampler", job.sampler],
-    ["guidance γ", job.guidance],
+    ["guidance γ", spellWeight(job.guidance) || null],
     ["start", job.begin],
     ["factors", job.factors],
     ["not", job.negative],

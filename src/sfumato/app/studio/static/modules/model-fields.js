@@ -1,7 +1,8 @@
 /* Fields that know the models: which one, and its steps and guidance. See fields.js, which hands them out. */
 
-import { labelled, makeField, numberField } from "./controls.js";
+import { labelled, makeField, numberField, textField } from "./controls.js";
 import { fill, h } from "./dom.js";
+import { parseWeight, spellWeight } from "./weights.js";
 
 export function modelField(studio, { label = "Model", accept = (model) => model.low_res === null } = {}) {
   const select = h("select", { name: "model" });
@@ -56,7 +57,14 @@ export function stepsField(model, { label = "Steps", hint = null, usual = null }
 }
 
 export function guidanceField(model, { label = "Guidance γ" } = {}) {
-  const field = numberField({ label, value: model.model?.guidance ?? 1, step: 0.5, whole: false });
+  const text = textField({ label, value: spellWeight(model.model?.guidance ?? 1) });
+  text.element.title = "1 is none; 4..1 goes from 4 at pure noise to 1 at the picture";
+  const field = makeField({
+    element: text.element,
+    read: () => parseWeight(text.value) ?? text.value, // of what is no weight the server says so
+    write: (value) => (text.value = spellWeight(value)),
+  });
+  text.on(() => field.changed());
   const show = () => (field.element.hidden = (model.model?.conditions ?? "none") === "none");
   let name = model.value;
   show();

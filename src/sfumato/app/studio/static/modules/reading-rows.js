@@ -9,20 +9,17 @@ import { ApiError } from "./api.js";
 import { fill, h, icon, iconButton } from "./dom.js";
 import { makeField, promptField, textField } from "./fields.js";
 import { viewField } from "./view-field.js";
+import { parseWeight, spellWeight } from "./weights.js";
 
 const LEAST = 2;
 const MOST = 6;
 const VIEWS = ["identity", "rotate:180", "rotate:90", "rotate:270", "flip", "mirror"]; // of new rows
 
 export function parseEnds(text, what) {
-  const parts = text.trim() === "" ? [] : text.split("..").map(Number);
-  if (parts.length > 2 || !parts.every(Number.isFinite) || text.split("..").some((part) => parts.length && part.trim() === "")) {
-    throw new ApiError(`${what} wants a number, or two such as 2..0.5, not “${text}”`);
-  }
-  return parts.length === 2 ? parts : (parts[0] ?? null);
+  const weight = parseWeight(text);
+  if (weight === undefined) throw new ApiError(`${what} wants a number, or two such as 2..0.5, not “${text}”`);
+  return weight;
 }
-
-const spelled = (value) => (Array.isArray(value) ? value.join("..") : value === null || value === undefined ? "" : String(value));
 
 export function readingRows(studio, model) {
   let count = LEAST;
@@ -60,8 +57,8 @@ export function readingRows(studio, model) {
   function put(row, reading) {
     row.prompt.value = reading.prompt;
     row.view.value = reading.view ?? "identity";
-    row.weight.value = spelled(reading.weight === 1 ? null : reading.weight);
-    row.guidance.value = spelled(reading.guidance);
+    row.weight.value = spellWeight(reading.weight === 1 ? null : reading.weight);
+    row.guidance.value = spellWeight(reading.guidance);
   }
 
   function grow() {

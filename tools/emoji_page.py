@@ -37,6 +37,7 @@ from sfumato.app.output import save_image, sheet
 from sfumato.app.pictures import fit_mask, read_picture
 from sfumato.app.run import run
 from sfumato.backends.model import Model
+from sfumato.core.ramps import plain_weight, spell_weight
 from sfumato.core.views import parse_view
 from sfumato.evaluation.matcher import load_matcher
 from sfumato.evaluation.samples import markdown_table
@@ -147,11 +148,14 @@ def retrieval(bench: Bench) -> str:
 
 def choices(bench: Bench) -> str:
     """Judged samples over guidance and steps."""
-    line, found = bench.evaluated("-n 150 --sweep guidance=1,2,3,4,5,7,10 --sweep steps=5,10,15,25,40,80")
+    line, found = bench.evaluated("-n 150 --sweep guidance=1,2,4,7,2..1,4..1,6..1,9..1 --sweep steps=5,10,15,25,40")
     out = [line]
     for sweep in found["sweeps"]:
         setting = sweep["setting"]
-        rows = [(f"{row[setting]:g}", *(f"{row[key]:.1%}" for key in ("top1", "top5"))) for row in sweep["rows"]]
+        rows = [
+            (spell_weight(plain_weight(row[setting])), *(f"{row[key]:.1%}" for key in ("top1", "top5")))
+            for row in sweep["rows"]
+        ]
         out.append(markdown_table((setting, "top-1", "top-5"), rows))
     return "\n\n".join(out)
 
@@ -172,7 +176,7 @@ def speed(bench: Bench) -> str:
         rows.append((str(count), f"{middle:.2f} s", f"{middle / count:.2f} s"))
     how = bench.model.defaults
     table = markdown_table(("pictures at once", "seconds", "a picture"), rows)
-    return f"{table}\n\nMedians of five, {how.steps} steps, γ = {how.guidance:g}, {machine()}."
+    return f"{table}\n\nMedians of five, {how.steps} steps, γ = {spell_weight(how.guidance)}, {machine()}."
 
 
 def anagrams(bench: Bench) -> str:

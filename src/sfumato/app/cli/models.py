@@ -210,6 +210,7 @@ def _facts_of_file(name: str) -> dict[str, Any]:
     from sfumato.backends.hub import hub_models
     from sfumato.backends.network import NetworkDenoiser
     from sfumato.backends.registry import bundled_models, load
+    from sfumato.core.ramps import spell_weight
 
     bundled = bundled_models().get(name)
     path = bundled.path if bundled else Path(name)
@@ -219,7 +220,7 @@ def _facts_of_file(name: str) -> dict[str, Any]:
             f"unknown model {name!r}; choose one of {known}, a run directory, a .safetensors file, or hf:OWNER/REPO"
         )
     model = load(name)
-    recipe = (model.facts or {}).get("recipe", {})
+    recipe, guidance = (model.facts or {}).get("recipe", {}), model.defaults.guidance
     return {
         "name": name,
         "summary": bundled.summary if bundled else recipe.get("summary"),
@@ -232,7 +233,7 @@ def _facts_of_file(name: str) -> dict[str, Any]:
         "recipe": recipe.get("name"),
         "data": recipe.get("data"),
         "steps": model.defaults.steps,
-        "guidance": model.defaults.guidance,
+        "guidance": guidance if isinstance(guidance, float) else spell_weight(guidance),
         "larger": model.defaults.larger,
         "folder" if path.is_dir() else "file": str(path),
         "megabytes": _megabytes(path),

@@ -134,6 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"unknown row {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     if given.device.startswith("cuda") and not torch.cuda.is_available():
         parser.error("there is no GPU here; rehearse with: --device cpu --channels 64 --steps 2 --pictures 64")
+    if given.page and not given.device.startswith("cuda"):
+        parser.error("a rehearsal is nothing for a page; leave --page out")
     if given.rounds < 3:
         parser.error("quartiles want at least 3 rounds")
     wanted = given.rows or [name for name in known if name != "anagram" or given.peer]
@@ -151,9 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             given.channels,
         )
         text = tables(bench, wanted, peaks)
-    words = "".join(f" {name}" for name in given.rows)
+    # What was not left as it is by default, so that the command makes this table and no other.
+    usual = vars(parser.parse_args([]))
+    other = {key: value for key, value in vars(given).items() if value != usual[key] and key not in ("rows", "page")}
+    words = "".join(f" {name}" for name in given.rows) + "".join(f" --{key} {value}" for key, value in other.items())
     name = torch.cuda.get_device_name() if given.device.startswith("cuda") else "no GPU"
-    emit(given.page, "gpu", f"benchmarks.gpu{words} --rounds {given.rounds} --steps {given.steps}", f"{name}. {text}")
+    emit(given.page, "gpu", f"benchmarks.gpu{words}", f"{name}. {text}")
 
 
 def tables(bench: Bench, wanted: Sequence[str], peaks: dict[str, float]) -> str:

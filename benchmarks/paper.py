@@ -25,6 +25,8 @@ from sfumato.models.text_unet import TextUNet, TextUNetConfig
 
 PEAK = 989e12
 """Dense bfloat16 operations a second of an H100 or H200 by its data sheet."""
+IF_STEPS = 40
+"""Of its first stages by default (`hub_models.toml`)."""
 BETWEEN_FAILURES = 54 * 24 * 16384 / 419
 """GPU-hours: 419 unexpected interruptions in 54 days of 16,384 GPUs (Llama 3, arXiv:2407.21783, section 3.3.4)."""
 
@@ -54,7 +56,7 @@ def operations(network: torch.nn.Module, *inputs: object) -> float:
 
 
 def kinds() -> list[Kind]:
-    """The bundled digits, a text network as it is bundled, and the first stages of DeepFloyd IF."""
+    """The bundled digits, a text network as the recipe `text` makes it, and the first stages of DeepFloyd IF."""
     digits = load("digits", "cpu")
     with FlopCounterMode(display=False) as counter:
         digits(torch.zeros(1, 1, 28, 28), ["3"], digits.schedule.level(1))
@@ -71,7 +73,7 @@ def kinds() -> list[Kind]:
             network = unet(channels)
             with FlopCounterMode(display=False) as counter:
                 forward(network, 1)
-        found.append(Kind(f"{name}, 64 px, 50 steps", float(counter.get_total_flops()), 50, colour))
+        found.append(Kind(f"{name}, 64 px, {IF_STEPS} steps", float(counter.get_total_flops()), IF_STEPS, colour))
     return found
 
 
@@ -99,7 +101,7 @@ def row(kind: Kind, pictures: float, gpus: int, use: float, price: float) -> tup
     hours = pictures / rate / 3600
     return (
         kind.name,
-        f"{kind.operations / 1e9:,.0f} GFLOP",
+        f"{digits(kind.operations / 1e9)} GFLOP",
         digits(rate * gpus),
         digits(hours),
         duration(hours / gpus),
@@ -111,14 +113,16 @@ def row(kind: Kind, pictures: float, gpus: int, use: float, price: float) -> tup
 
 def digits(value: float) -> str:
     """Two digits that count."""
-    return f"{float(f'{value:.1e}'):,.0f}" if value >= 10 else f"{value:.1g}"
+    rounded = float(f"{value:.1e}")
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:.2g}"
 
 
 def duration(hours: float) -> str:
     """As a person would say it."""
-    if hours < 1 / 60:
-        return f"{hours * 3600:.2g} s"
-    return f"{hours * 60:.2g} min" if hours < 1 else f"{hours:.2g} h"
+    for unit, size in (("s", 1 / 3600), ("min", 1 / 60), ("h", 1)):
+        if hours < 60 * size or unit == "h":
+            return f"{digits(hours / size)} {unit}"
+    raise AssertionError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -136,7 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{given.pictures:,.0f} guided pictures on {given.gpus:,} GPUs. Counted: operations. Measured: the bytes of "
         "digits. For 64 pixels they are those of a picture that cannot be compressed. Assumed: that of the "
         f"{PEAK / 1e12:.0f} TFLOP/s of a GPU (bfloat16, data sheet) {given.use:.0%} are used, that an hour of it costs "
-        f"{given.price:g} $, and that one fails every {BETWEEN_FAILURES:,.0f} hours."
+        f"{given.price:g} $, and that one fails every {digits(BETWEEN_FAILURES)} hours. "
+        "A guided step counts as two forwards; text encoders are left out, for a prompt is read once for all pictures."
     )
     words = f"--pictures {given.pictures:g} --gpus {given.gpus} --use {given.use:g} --price {given.price:g}"
     emit(given.page, "paper", f"benchmarks.paper {words}", f"{markdown_table(head, rows)}\n\n{told}")

@@ -8,6 +8,7 @@ more than it has cores; on several machines or GPUs each has its own.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import statistics
 import subprocess
@@ -66,12 +67,15 @@ class Curve:
 
     def table(self) -> str:
         """As Markdown, with how far the fit is off at its worst."""
+        if len(self.points) < 3:  # through two points there is always a curve
+            rows = [(f"{n:g}", f"{s:.3g} s", self.per(n, s)) for n, s in self.points]
+            return markdown_table((self.of, "measured", self.rate), rows)
         fit, words = self.fitted()
-        rows = [(f"{n:g}", f"{s:.3g} s", f"{fit(n):.3g} s", self.per(n, s)) for n, s in self.points]
-        worst = max(abs(fit(n) / s - 1) for n, s in self.points)
+        fitted = [(f"{n:g}", f"{s:.3g} s", f"{fit(n):.3g} s", self.per(n, s)) for n, s in self.points]
+        worst = math.ceil(100 * max(abs(fit(n) / s - 1) for n, s in self.points) - 1e-6)
         return (
-            f"{markdown_table((self.of, 'measured', 'fitted', self.rate), rows)}\n\n"
-            f"n {self.of}: {words}; nowhere off by more than {worst:.0%}."
+            f"{markdown_table((self.of, 'measured', 'fitted', self.rate), fitted)}\n\n"
+            f"n {self.of}: {words}; nowhere off by more than {worst} %."
         )
 
 

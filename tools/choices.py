@@ -29,6 +29,7 @@ from sfumato.backends.model import Model
 from sfumato.core.estimates import Node, guided
 from sfumato.core.loop import Canvas, FromImage, sample
 from sfumato.core.pixels import from_unit
+from sfumato.core.ramps import spell_weight
 from sfumato.core.samplers import SAMPLERS
 from sfumato.core.schedules import strided
 from sfumato.evaluation.illusions import hybrid_table
@@ -123,8 +124,9 @@ def samplers(bench: Bench) -> str:
     table = markdown_table(("sampler", *(f"{steps} steps" for steps in STEPS)), cells)
     return (
         f"{table}\n\n"
-        f"Share of {bench.n} samples that are read as asked for, γ = {bench.how.guidance:g}, and in brackets their "
-        f"Fréchet distance to real digits in the judge's features; of {bench.n} real ones it is {bench.floor:.1f}.\n\n"
+        f"Share of {bench.n} samples that are read as asked for, γ = {spell_weight(bench.how.guidance)}, and in "
+        "brackets their Fréchet distance to real digits in the judge's features; of "
+        f"{bench.n} real ones it is {bench.floor:.1f}.\n\n"
         "![Fréchet distance against evaluations of the network, a line for each sampler](images/choices-samplers.svg)"
     )
 
@@ -180,7 +182,7 @@ def edits(bench: Bench) -> str:
     return (
         f"{markdown_table(head, rows)}\n\n"
         f"{bench.n} test digits from every start of {COURSE} levels: with nothing asked for, and asked to become "
-        f"the next digit at γ = {bench.how.guidance:g}. Shares by what the judge reads.\n\n"
+        f"the next digit at γ = {spell_weight(bench.how.guidance)}. Shares by what the judge reads.\n\n"
         "![Shares read as asked for and as it was, against the start](images/choices-edits.svg)"
     )
 

@@ -37,7 +37,7 @@ from sfumato.app.output import save_image, sheet
 from sfumato.app.pictures import fit_mask, read_picture
 from sfumato.app.run import run
 from sfumato.backends.model import Model
-from sfumato.core.ramps import plain_weight, spell_weight
+from sfumato.core.ramps import read_weight, spell_weight
 from sfumato.core.views import parse_view
 from sfumato.evaluation.matcher import load_matcher
 from sfumato.evaluation.samples import markdown_table
@@ -153,7 +153,7 @@ def choices(bench: Bench) -> str:
     for sweep in found["sweeps"]:
         setting = sweep["setting"]
         rows = [
-            (spell_weight(plain_weight(row[setting])), *(f"{row[key]:.1%}" for key in ("top1", "top5")))
+            (spell_weight(read_weight(row[setting])), *(f"{row[key]:.1%}" for key in ("top1", "top5")))
             for row in sweep["rows"]
         ]
         out.append(markdown_table((setting, "top-1", "top-5"), rows))

@@ -147,11 +147,14 @@ def main() -> None:
     sections: list[tuple[str, str, Callable[[], str]]] = [
         *((title, command, partial(measured, title, command, options.data)) for title, command in SECTIONS),
         (*SEARCH, searched),
-        (*LEARNING, partial(learning, options.run, options.data) if options.run else lambda: there[LEARNING[0]]),
+        *([(*LEARNING, partial(learning, options.run, options.data))] if options.run else ()),
     ]
+    made = {}
     for title, command, make in sections:
-        left = options.only and not set(options.only) & set(re.findall(r"\w[\w-]*", command))
-        parts.append((there[title] if left else make()).rstrip() + "\n")
+        if not options.only or set(options.only) & set(re.findall(r"\w[\w-]*", command)):
+            made[title] = make()
+    titles = [title for title, _ in (*SECTIONS, SEARCH, LEARNING)]
+    parts += [(there | made)[title].rstrip() + "\n" for title in titles if title in made or title in there]
     PAGE.write_text("\n".join(parts))
 
 

@@ -43,12 +43,13 @@ DATA = {
     "subjects": [["a blue lion", ["3D render"]], ["rocket", []]],
 }
 STEPS = {"sample_steps": 4, "epochs": 400}
+FALLING = {"guidance": [4.0, 1.0]}
 MODELS = {
     "class": (CourseUNetConfig(4, classes=tuple("0123456789")), "class", STEPS),
     "time": (CourseUNetConfig(4, channels=3, size=8), "time", STEPS),
     "flow": (CourseUNetConfig(4, size=8), "time", {**STEPS, "schedule": "flow", "prediction": "flow"}),
     "denoiser": (CourseUNetConfig(4, size=8, time=False), "denoiser", {"signal": 0.5}),
-    "text": (TextUNetConfig(WORDS, **TEXT), "text", STEPS),
+    "text": (TextUNetConfig(WORDS, **TEXT), "text", {**STEPS, **FALLING}),
     "stage": (TextUNetConfig(WORDS, **TEXT, guide=3), "upsample", {**STEPS, "low_res": 4}),
 }
 

@@ -154,7 +154,7 @@ def test_commands(sfumato, tmp_path):
         (("regions", "1", "2", "3", "--mask", mask), "3 prompts and 1 masks"),
         (("panorama", "3", "--size", "60"), "WIDTHxHEIGHT"),
         (("anagram", "4", "8", "--weight", "1"), "give one for each prompt"),
-        (("anagram", "4", "8", "--weight", "x", "--weight", "1"), "wants a number, or two"),
+        (("anagram", "4", "8", "--weight", "x", "--weight", "1"), "should be a finite number, or two"),
         (("anagram", "4", "8", "--view", "identity", "--view", "rotate:45"), "rotate"),
     ):
         done = sfumato(*words, "-o", tmp_path / "none")

@@ -10,7 +10,7 @@ from sfumato.core.estimates import Guided, Predict, Sum, guided
 from sfumato.core.levels import CLEAN, Level
 from sfumato.core.loop import Canvas, sample
 from sfumato.core.plan import Plan
-from sfumato.core.ramps import Ramp, make_weight, parse_weight, plain_weight, spell_weight, weight_at
+from sfumato.core.ramps import Ramp, make_weight, read_weight, spell_weight, weight_at
 from sfumato.core.schedules import Flow, linear, strided
 
 
@@ -37,8 +37,9 @@ def test_a_float_stays_as_it_is():
 
 @pytest.mark.parametrize("plain", [2.0, 0.0, -1.5, (4.0, 1.0), (0.25, 8.0), (-1.0, 1e-3)])
 def test_a_weight_as_data_is_read_back_as_it_was_written(plain):
-    assert parse_weight(spell_weight(plain)) == plain
-    assert plain_weight(json.loads(json.dumps(plain))) == plain
+    assert read_weight(spell_weight(plain)) == plain
+    assert read_weight(json.loads(json.dumps(plain))) == plain
+    assert read_weight(plain) == plain
 
 
 def test_equal_ends_are_no_ramp():
@@ -48,10 +49,14 @@ def test_equal_ends_are_no_ramp():
     assert guided("a", scale=(1.0, 1.0)) == Predict("a")
 
 
-@pytest.mark.parametrize("text", ["", "a", "2..", "..1", "1..2..3", "2,1"])
-def test_what_is_no_weight_is_told(text):
-    with pytest.raises(ValueError, match=r"a number, or two such as 2\.\.0\.5"):
-        parse_weight(text)
+TEXTS = ["", "a", "2..", "..1", "1..2..3", "2,1", "nan", "inf", "2..inf"]
+DATA = [[], [1], [1, 2, 3], [[1], 2], [True, 1], True, None, 10**400, float("nan"), (1, float("inf")), {"noisy": 1}]
+
+
+@pytest.mark.parametrize("value", [*TEXTS, *DATA], ids=lambda value: str(value)[:20])
+def test_what_is_no_weight_is_told(value):
+    with pytest.raises(ValueError, match=r"should be a finite number, or two such as 2\.\.0\.5"):
+        read_weight(value)
 
 
 @pytest.mark.parametrize("t", [0, 100, 299])

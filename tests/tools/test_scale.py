@@ -9,7 +9,7 @@ def test_points_of_a_line_give_it_back():
     fit, words = curve.fitted()
     assert words == "5 ms + 2 ms · n"
     assert fit(100) == pytest.approx(0.205)
-    assert "nowhere off by more than 0%" in curve.table()
+    assert "nowhere off by more than 0 %" in curve.table()
 
 
 def test_points_of_a_power_give_it_back():
@@ -21,5 +21,10 @@ def test_points_of_a_power_give_it_back():
 
 def test_a_point_beside_the_curve_is_told():
     points = tuple((n, 0.1 * n * (2 if n == 4 else 1)) for n in (1, 2, 4, 8))
-    worst = int(Curve("n", points, lambda n, s: "", "").table().split("more than ")[1].split("%")[0])
+    worst = int(Curve("n", points, lambda n, s: "", "").table().split("more than ")[1].split(" %")[0])
     assert 20 <= worst <= 60
+
+
+def test_two_points_are_no_curve():
+    told = Curve("n", ((1, 2.0), (2, 1.0)), lambda n, s: f"{1 / s}", "a second").table()
+    assert "fitted" not in told

@@ -10,7 +10,7 @@ from sfumato.app.evaluate_pictures import PictureMeasures
 from sfumato.app.evaluate_text import TextMeasures, format_text
 from sfumato.app.sweep import Sweep, figures, settings_in_words, sweep_markdown
 from sfumato.backends.model import Model
-from sfumato.core.ramps import Plain
+from sfumato.core.ramps import PlainWeight
 from sfumato.core.samplers import SAMPLERS
 from sfumato.core.schedules import Additive
 from sfumato.core.views import parse_view
@@ -38,7 +38,7 @@ class Wanted:
     """Samples to judge, and pictures to denoise."""
     steps: int | None = None
     """Of the sampler; None is the model's."""
-    guidance: Plain | None = None
+    guidance: PlainWeight | None = None
     """γ; None is the model's."""
     seed: int = 0
     """Of the first sample; sample k has seed + k. The seeds of every pair begin there too."""

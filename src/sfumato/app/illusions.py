@@ -19,7 +19,7 @@ from sfumato.core.crops import panorama
 from sfumato.core.estimates import Node, Sum, Viewed, factorized, guided
 from sfumato.core.filters import Filter, Grey, LowPass, MotionBlur, parse_factors, regions
 from sfumato.core.loop import Canvas
-from sfumato.core.ramps import Weight, make_weight
+from sfumato.core.ramps import PlainWeight, RampEnds, Weight, make_weight
 from sfumato.core.views import parse_view
 from sfumato.errors import UsageError
 
@@ -294,5 +294,5 @@ def _sigmas(factors: str) -> list[float]:
     return out
 
 
-def _ends(weight: float | tuple[float, float]) -> tuple[float, float]:
+def _ends(weight: PlainWeight) -> RampEnds:
     return weight if isinstance(weight, tuple) else (weight, weight)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -24,7 +23,7 @@ from sfumato.core.fit import check_fit
 from sfumato.core.loop import Canvas, FromImage
 from sfumato.core.loops import Loop, Threshold
 from sfumato.core.pixels import from_unit
-from sfumato.core.ramps import Plain, parse_weight
+from sfumato.core.ramps import PlainWeight, read_weight
 from sfumato.core.samplers import SAMPLERS, Variance
 from sfumato.core.schedules import Path, Spacing
 from sfumato.errors import UsageError
@@ -39,21 +38,8 @@ def _sampler(name: str) -> str:
     return name
 
 
-def _weight(value: Any) -> Plain:
-    wanted = "should be a finite number, or two such as 2..0.5"
-    try:
-        plain: Any = parse_weight(value) if isinstance(value, str) else value
-        pair = isinstance(plain, list | tuple)
-        ends = [float(end) for end in plain] if pair else [float(plain)]
-    except (TypeError, ValueError):
-        raise ValueError(wanted) from None
-    if isinstance(plain, bool) or len(ends) != 1 + pair or not all(map(math.isfinite, ends)):
-        raise ValueError(wanted)
-    return (ends[0], ends[1]) if pair else ends[0]
-
-
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-FiniteWeight = Annotated[Plain, BeforeValidator(_weight)]
+FiniteWeight = Annotated[PlainWeight, BeforeValidator(read_weight)]
 """A number; or two, from which it goes at pure noise to which at the clean picture, also written 4..1."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=1)]

@@ -22,7 +22,7 @@ from sfumato.app.jobs import AnyJob
 from sfumato.app.provenance import KEY, SCHEMA
 from sfumato.app.run import Result
 from sfumato.backends.model import Model
-from sfumato.core.ramps import spell_weight
+from sfumato.core.ramps import PlainWeight
 from sfumato.files import write_bytes
 from sfumato.images import read_image, to_image, to_tensor
 
@@ -54,9 +54,14 @@ def parameters(job: AnyJob) -> str:
     """The job in the text form that other tools read from the PNG chunk `parameters`."""
     negative = f"\nNegative prompt: {job.negative}" if job.negative else ""
     return (
-        f"{job.title}{negative}\nSteps: {job.steps}, Sampler: {job.sampler}, CFG scale: {spell_weight(job.guidance)}, "
+        f"{job.title}{negative}\nSteps: {job.steps}, Sampler: {job.sampler}, CFG scale: {_number(job.guidance):g}, "
         f"Seed: {job.seed}, Model: {job.model}"
     )
+
+
+def _number(weight: PlainWeight) -> float:
+    """Other tools want one number: that at pure noise, where a picture's forms are decided on."""
+    return weight[0] if isinstance(weight, tuple) else weight
 
 
 def file_name(result: Result) -> str:

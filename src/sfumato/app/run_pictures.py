@@ -24,7 +24,7 @@ from sfumato.core.loop import Canvas, FromImage, sample
 from sfumato.core.loop import steps as walk
 from sfumato.core.noise import stream
 from sfumato.core.pixels import to_unit
-from sfumato.core.ramps import Plain
+from sfumato.core.ramps import PlainWeight
 from sfumato.core.samplers import SAMPLERS
 from sfumato.core.schedules import Additive, strided
 from sfumato.files import write_bytes
@@ -67,7 +67,7 @@ def sample_sheet(model: NetworkDenoiser, recipe: Recipe, data: TrainingData, zoo
 
 
 def enlarged_rows(
-    model: NetworkDenoiser, data: TrainingData, steps: int, guidance: Plain, n: int = 10
+    model: NetworkDenoiser, data: TrainingData, steps: int, guidance: PlainWeight, n: int = 10
 ) -> Float[Tensor, "m c h w"]:
     """Rows of n small pictures with each pixel a square, the same made larger by the model, and the true large ones."""
     assert model.low_res is not None

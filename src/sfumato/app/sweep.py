@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sfumato.app.report.chart import Series, chart
 from sfumato.app.report.document import document, table
 from sfumato.app.report.figures import text
-from sfumato.core.ramps import Plain, parse_weight, spell_weight
+from sfumato.core.ramps import PlainWeight, read_weight, spell_weight
 from sfumato.errors import UsageError, one_of
 from sfumato.evaluation.samples import Sampling, markdown_table
 
@@ -30,9 +30,9 @@ class Sweep:
     """Values of one setting."""
 
     setting: Literal["guidance", "steps"]
-    values: tuple[Plain, ...]
+    values: tuple[PlainWeight, ...]
 
-    def at(self, value: Plain, how: Sampling) -> Sampling:
+    def at(self, value: PlainWeight, how: Sampling) -> Sampling:
         """The sampling with this value."""
         if self.setting == "guidance":
             return replace(how, guidance=value)
@@ -46,9 +46,11 @@ def parse_sweep(words: str) -> Sweep:
     if not equals or setting not in SETTINGS:
         raise one_of("setting of a sweep", setting, SETTINGS)
     try:
-        weights = tuple(parse_weight(value) for value in values.split(","))
+        weights = tuple(read_weight(value) for value in values.split(","))
     except ValueError as error:
-        raise UsageError(f"--sweep {setting} wants numbers with commas between them, not {values!r}") from error
+        raise UsageError(
+            f"--sweep {setting} wants numbers with commas between them (guidance also 4..1), not {values!r}"
+        ) from error
     if setting == "guidance":
         return Sweep("guidance", weights)
     if any(isinstance(value, tuple) or value < 1 or value != int(value) for value in weights):
@@ -96,7 +98,14 @@ def sweep_page(result: Mapping[str, Any]) -> str:
             if key == "frechet":
                 lines.append(Series("real pictures", tuple((row[setting], row["floor"]) for row in at), colour=1))
             parts.append(chart(lines, setting, key, FIGURES[key].capitalize() + ".", log_x=setting == "steps"))
-        parts.append(table(tuple(rows[0]), _cells(rows), f"Samples at several values of {setting}."))
+        parts.append(
+            table(
+                tuple(rows[0]),
+                _cells(rows),
+                f"Samples at several values of {setting}."
+                + " Those that change on the way are not in the charts." * (len(at) < len(rows)),
+            )
+        )
     settings = ", ".join(settings_in_words(result["settings"]))
     name = result["model"]["name"]
     title = f'<p class="kicker">sfumato</p><h1>{text(name)}, swept</h1><p class="lead">{text(settings)}</p>'

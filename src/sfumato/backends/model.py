@@ -16,7 +16,7 @@ from sfumato.core.estimates import Condition, Estimate
 from sfumato.core.levels import Level
 from sfumato.core.loops import Loop
 from sfumato.core.pixels import to_unit
-from sfumato.core.ramps import Plain
+from sfumato.core.ramps import PlainWeight
 from sfumato.core.schedules import Additive, Discrete, Schedule
 from sfumato.errors import UsageError
 
@@ -26,7 +26,7 @@ class Defaults:
     """What to use where the user does not say."""
 
     steps: int
-    guidance: Plain
+    guidance: PlainWeight
     hybrid_sigma: float
     """Of the Gaussian that parts near from far, in pixels."""
     larger: str | None = None

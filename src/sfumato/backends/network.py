@@ -18,7 +18,7 @@ from sfumato.core.estimates import Condition, Estimate
 from sfumato.core.levels import Level
 from sfumato.core.loops import Loop
 from sfumato.core.predictions import Prediction
-from sfumato.core.ramps import plain_weight
+from sfumato.core.ramps import read_weight
 from sfumato.core.schedules import Additive, Schedule, make_schedule
 from sfumato.errors import SfumatoError
 from sfumato.files import sha256
@@ -147,7 +147,7 @@ def load_network(
         low_res = LowResolution(recipe["low_res"]) if recipe.get("low_res") else None
         # 2 pixels at 64, as in the course, and in proportion; the strokes of small pictures are parted best by 1.5.
         hybrid_sigma = max(1.5, config.shape[-1] / 32)
-        guidance = plain_weight(recipe["guidance"]) if config.conditioned else 1.0
+        guidance = read_weight(recipe["guidance"]) if config.conditioned else 1.0
         loop = Loop(sampler=recipe.get("sampler", "ddpm"))
         defaults = Defaults(steps, guidance, hybrid_sigma, loop=loop)
     except (KeyError, TypeError, ValueError) as error:

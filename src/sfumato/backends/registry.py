@@ -15,7 +15,7 @@ from sfumato.backends.hub import HubModel, hub_models, reference, snapshot, text
 from sfumato.backends.memory import MODES
 from sfumato.backends.model import Defaults, Model
 from sfumato.backends.network import load_network
-from sfumato.core.ramps import plain_weight
+from sfumato.core.ramps import read_weight
 from sfumato.errors import UsageError, one_of, short
 from sfumato.models.weights import ARCHITECTURES
 from sfumato.tensors import read_header
@@ -42,7 +42,7 @@ def bundled_models() -> dict[str, Bundled]:
 
 
 def _defaults(guidance: float | list[float], **others: Any) -> Defaults:
-    return Defaults(guidance=plain_weight(guidance), **others)
+    return Defaults(guidance=read_weight(guidance), **others)
 
 
 def classes_of(name: str) -> tuple[str, ...]:

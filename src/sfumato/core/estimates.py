@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sfumato.core.filters import Filter, HighPass, LowPass, sum_to_identity
 from sfumato.core.levels import Level, eps_from_x0, x0_from_eps
-from sfumato.core.ramps import Ends, Weight, make_weight, weight_at
+from sfumato.core.ramps import RampEnds, Weight, make_weight, weight_at
 from sfumato.core.schedules import Schedule
 from sfumato.core.views import IDENTITY, Chain, View, chain
 
@@ -268,13 +268,13 @@ def _unique(*nodes: Node) -> tuple[Query, ...]:
     return tuple(dict.fromkeys(query for node in nodes for query in node.queries()))
 
 
-def guided(prompt: Condition, *, scale: Weight | Ends, negative: Condition = None) -> Node:
+def guided(prompt: Condition, *, scale: Weight | RampEnds, negative: Condition = None) -> Node:
     """The estimate for a prompt under guidance `scale` (γ), away from `negative`.
 
     γ = 1 is the conditional estimate and asks nothing else; γ = 0 the unconditional (or negative) one. A ramp, or its
     ends, guides by another γ at every level.
     """
-    scale = make_weight(scale) if isinstance(scale, tuple) else scale
+    scale = make_weight(scale)
     if scale == 1 or prompt == negative:
         return Predict(prompt)
     if scale == 0:

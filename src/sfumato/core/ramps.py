@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,8 @@ from sfumato.core.levels import Level
 class Ramp:
     """A weight that goes from `noisy` at pure noise to `clean` without any, straight in the noise's share.
 
-    The share of a level is sigma/(alpha + sigma): of a flow its time, and of every schedule 0 at a clean level and
-    near 1 at the first.
+    The share of a level is sigma/(alpha + sigma): of a flow its time, and of every schedule 0 at a clean level. Where
+    the first level still has some signal, as with the bundled digits, it is less than 1 there.
     """
 
     noisy: float
@@ -28,40 +29,40 @@ class Ramp:
 Weight = float | Ramp
 """A weight in an estimate: the same at all levels, or a ramp."""
 
-Ends = tuple[float, float]
+RampEnds = tuple[float, float]
 """A ramp as plain data: the weight at pure noise, and at the clean picture."""
-Plain = float | Ends
+PlainWeight = float | RampEnds
 """A weight as plain data."""
 
 
-def plain_weight(value: float | Sequence[float]) -> Plain:
-    """Plain data as JSON gives them back, where a ramp's ends are a list."""
-    if isinstance(value, Sequence):
-        noisy, clean = value
-        return float(noisy), float(clean)
-    return float(value)
+def read_weight(value: object) -> PlainWeight:
+    """A weight from a number, from two, or from text: 4, or 4..1 for a ramp. Raises ValueError for anything else."""
+    parts: Sequence[object] = value.split("..") if isinstance(value, str) else _listed(value)
+    try:
+        ends = [float(end) for end in parts if isinstance(end, str | int | float) and not isinstance(end, bool)]
+    except (OverflowError, ValueError):
+        ends = []
+    pair = ".." in value if isinstance(value, str) else isinstance(value, list | tuple)
+    if len(ends) != len(parts) or len(ends) != 1 + pair or not all(map(math.isfinite, ends)):
+        raise ValueError("should be a finite number, or two such as 2..0.5")
+    return (ends[0], ends[1]) if pair else ends[0]
 
 
-def make_weight(plain: Plain) -> Weight:
-    """The weight that plain data mean."""
-    if not isinstance(plain, tuple):
-        return plain
-    noisy, clean = plain
-    return noisy if noisy == clean else Ramp(noisy, clean)
+def _listed(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else (value,)
 
 
-def spell_weight(plain: Plain) -> str:
-    """As it is written: 4, or 4..1 for a ramp."""
+def spell_weight(plain: PlainWeight) -> str:
+    """The text that `read_weight` reads: 4, or 4..1 for a ramp."""
     return "..".join(f"{end:g}" for end in plain) if isinstance(plain, tuple) else f"{plain:g}"
 
 
-def parse_weight(text: str) -> Plain:
-    """What `spell_weight` writes. Raises ValueError for anything else."""
-    first, dots, last = text.partition("..")
-    try:
-        return (float(first), float(last)) if dots else float(first)
-    except ValueError as error:
-        raise ValueError(f"a number, or two such as 2..0.5, not {text!r}") from error
+def make_weight(given: PlainWeight | Weight) -> Weight:
+    """The weight that plain data mean; a ramp whose ends are equal is none."""
+    if not isinstance(given, tuple):
+        return given
+    noisy, clean = given
+    return noisy if noisy == clean else Ramp(noisy, clean)
 
 
 def weight_at(weight: Weight, level: Level) -> float:

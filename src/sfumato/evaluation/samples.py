@@ -14,7 +14,7 @@ from torch import Tensor
 from sfumato.core.estimates import Denoiser, Node, guided
 from sfumato.core.loop import Canvas, Step, steps
 from sfumato.core.pixels import to_unit
-from sfumato.core.ramps import Plain
+from sfumato.core.ramps import PlainWeight
 from sfumato.core.samplers import DDPM, Sampler
 from sfumato.core.schedules import Path, strided
 from sfumato.errors import UsageError, one_of
@@ -48,7 +48,7 @@ class Sampling:
     """How canvases are sampled: everything but what they are of."""
 
     steps: int
-    guidance: Plain = 1.0
+    guidance: PlainWeight = 1.0
     """γ of ε_u + γ(ε_c − ε_u)."""
     sampler: Sampler = DDPM()  # noqa: RUF009 (frozen)
     last_step: bool = True

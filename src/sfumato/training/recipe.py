@@ -14,11 +14,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sfumato.core.cascade import LowResolution
 from sfumato.core.predictions import Prediction
-from sfumato.core.ramps import Plain
+from sfumato.core.ramps import PlainWeight, read_weight
 from sfumato.core.schedules import Schedule, make_schedule
 from sfumato.errors import UsageError, one_of
 from sfumato.models.course_unet import CourseUNetConfig
@@ -99,8 +99,8 @@ class Recipe(BaseModel):
     """Of those samples."""
     sample_steps: Positive = 50
     """Steps of those samples; fewer where the schedule has fewer."""
-    guidance: Plain = 2.0
-    """Guidance γ of those samples, for class-conditioned networks."""
+    guidance: Annotated[PlainWeight, BeforeValidator(read_weight)] = 2.0
+    """Guidance γ of those samples, for conditioned networks; 4..1 goes from 4 at pure noise to 1 at the picture."""
 
     @model_validator(mode="after")
     def _has_a_schedule(self) -> Recipe:
@@ -278,7 +278,8 @@ def parse(data: Mapping[str, Any], where: str) -> Recipe:
             raise UsageError(f"{where} has no key {key!r}; {hint}its keys are {keys}") from error
         if not key:  # several of its numbers do not go together
             raise UsageError(f"{where}: {first['ctx']['error']}") from error
-        raise UsageError(f"{where}: {key}: {first['msg']} (given {first['input']!r})") from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{where}: {key}: {said} (given {first['input']!r})") from error
 
 
 def packaged_recipes() -> list[str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sfumato.app.jobs import AnyJob
     from sfumato.backends.model import Model
     from sfumato.core.loops import Loop
+    from sfumato.core.ramps import PlainWeight
 
 Asking = TypeVar("Asking", bound="Sampling")
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, …")]
@@ -123,7 +124,7 @@ class Sampling(Output):
         list[int] | None, typer.Option("--later-steps", min=1, help="Levels that a later stage visits; one a stage.")
     ] = None
     later_guidance: Annotated[
-        list[str] | None, typer.Option("--later-guidance", help="Guidance of a later stage; one a stage.")
+        list[str] | None, typer.Option("--later-guidance", help="Guidance of a later stage, also as 4..1; one a stage.")
     ] = None
     dtype: Dtype = "auto"
 
@@ -201,14 +202,14 @@ class Sampling(Output):
         return stages_to(self.upscale, self.loaded, self.load, self.dtype)
 
 
-def weight(text: str | None, option: str) -> float | tuple[float, float] | None:
+def weight(text: str | None, option: str) -> PlainWeight | None:
     """A weight, as an option says it. Raises UsageError for anything but a number, or two with two dots between."""
-    from sfumato.core.ramps import parse_weight
+    from sfumato.core.ramps import read_weight
 
     try:
-        return None if text is None else parse_weight(text)
+        return None if text is None else read_weight(text)
     except ValueError as error:
-        raise UsageError(f"{option} wants {error}") from error
+        raise UsageError(f"{option} {error} (given {text!r})") from error
 
 
 def _entry(values: Sequence[Any] | None, index: int) -> Any:

@@ -210,7 +210,6 @@ def _facts_of_file(name: str) -> dict[str, Any]:
     from sfumato.backends.hub import hub_models
     from sfumato.backends.network import NetworkDenoiser
     from sfumato.backends.registry import bundled_models, load
-    from sfumato.core.ramps import spell_weight
 
     bundled = bundled_models().get(name)
     path = bundled.path if bundled else Path(name)
@@ -220,7 +219,7 @@ def _facts_of_file(name: str) -> dict[str, Any]:
             f"unknown model {name!r}; choose one of {known}, a run directory, a .safetensors file, or hf:OWNER/REPO"
         )
     model = load(name)
-    recipe, guidance = (model.facts or {}).get("recipe", {}), model.defaults.guidance
+    recipe = (model.facts or {}).get("recipe", {})
     return {
         "name": name,
         "summary": bundled.summary if bundled else recipe.get("summary"),
@@ -233,7 +232,7 @@ def _facts_of_file(name: str) -> dict[str, Any]:
         "recipe": recipe.get("name"),
         "data": recipe.get("data"),
         "steps": model.defaults.steps,
-        "guidance": guidance if isinstance(guidance, float) else spell_weight(guidance),
+        "guidance": model.defaults.guidance,
         "larger": model.defaults.larger,
         "folder" if path.is_dir() else "file": str(path),
         "megabytes": _megabytes(path),
@@ -255,6 +254,8 @@ def _giga(size: int) -> float:
 
 def _words(value: Any) -> str:
     """A fact for a person."""
+    from sfumato.core.ramps import spell_weight
+
     match value:
         case bool():
             return "yes" if value else "no"
@@ -262,6 +263,8 @@ def _words(value: Any) -> str:
             return f"{value:,}"
         case float():
             return f"{value:g}"
+        case (float(), float()):  # guidance that changes on the way
+            return spell_weight(value)
         case list() | tuple():
             return ", ".join(map(str, value))
         case _:

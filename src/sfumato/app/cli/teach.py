@@ -113,7 +113,8 @@ def evaluate(
     pairs: Annotated[int, typer.Option("--pairs", min=1, help="Pairs of subjects; of classes all are judged.")] = 20,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds for each pair.")] = 20,
     sweep: Annotated[
-        list[str] | None, typer.Option("--sweep", help="Judge samples at several values: guidance=1,2,5 or steps=5,10.")
+        list[str] | None,
+        typer.Option("--sweep", help="Judge samples at several values: guidance=1,2,4..1 or steps=5,10."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for all that was measured, with charts of the sweeps.")

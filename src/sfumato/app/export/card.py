@@ -12,7 +12,7 @@ from pathlib import Path
 from sfumato.app.export import example
 from sfumato.app.export.about import MEANS
 from sfumato.app.export.source import LICENCES, Source
-from sfumato.core.ramps import spell_weight
+from sfumato.core.ramps import PlainWeight
 from sfumato.core.schedules import Additive, Discrete
 from sfumato.files import sha256
 from sfumato.training.datasets.sources import SOURCES
@@ -91,7 +91,7 @@ def _table(source: Source) -> str:
         "pixels": f"black is {low:g}, white is {high:g}",
         "output": f"{MEANS[model.prediction]}, at x = alpha·x₀ + sigma·ε",
         "noise schedule": f"{source.recipe['schedule']}{levels}",
-        "by default": f"{by.steps} steps of {by.loop.sampler}, guidance {spell_weight(by.guidance)}",
+        "by default": f"{by.steps} steps of {by.loop.sampler}, guidance {_guidance(by.guidance)}",
         "exported from": f"weights with SHA-256 `{model.sha256}`",
     }
     return "| | |\n|---|---|\n" + "\n".join(f"| {key} | {value} |" for key, value in rows.items())
@@ -227,6 +227,15 @@ def _some(names: Sequence[str]) -> str:
     """Names with commas, the first of a long list."""
     more = len(names) - SHOWN
     return ", ".join(map(_plain, names[:SHOWN])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _guidance(weight: PlainWeight) -> str:
+    """γ as a stranger to its notation reads it."""
+    return (
+        f"from {weight[0]:g} at pure noise to {weight[1]:g} at the picture"
+        if isinstance(weight, tuple)
+        else f"{weight:g}"
+    )
 
 
 def _number(value: object) -> str:

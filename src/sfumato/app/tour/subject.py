@@ -15,7 +15,7 @@ from sfumato.app.tour.prompts import DIGITS, Prompts, knows_nothing, prompts_of
 from sfumato.app.tour.wishes import telling
 from sfumato.backends.model import Model
 from sfumato.backends.registry import bundled_models
-from sfumato.core.ramps import Plain
+from sfumato.core.ramps import PlainWeight
 from sfumato.core.schedules import Discrete
 from sfumato.errors import UsageError
 from sfumato.evaluation.judges import Among, judge_of
@@ -61,7 +61,7 @@ class Subject:
         return self.model.most_steps > 1
 
     @property
-    def guidance(self) -> Plain:
+    def guidance(self) -> PlainWeight:
         """The model's own; none where it cannot be asked for nothing, which guidance leads away from."""
         return self.model.defaults.guidance if self.model.conditioned and knows_nothing(self.model) else 1.0
 

@@ -22,6 +22,6 @@
  */
 
 export { checkField, chipsField, labelled, makeField, numberField, randomSeed, seedField, selectField, textField } from "./controls.js";
-export { fillFrom, guidanceField, modelField, stepsField } from "./model-fields.js";
+export { fillFrom, guidanceField, modelField, stepsField, weightField } from "./model-fields.js";
 export { promptField } from "./prompt-field.js";
 export { samplerFields } from "./sampler-fields.js";

@@ -56,15 +56,21 @@ export function stepsField(model, { label = "Steps", hint = null, usual = null }
   return field;
 }
 
-export function guidanceField(model, { label = "Guidance γ" } = {}) {
-  const text = textField({ label, value: spellWeight(model.model?.guidance ?? 1) });
+/** Guidance: a number, or two with dots between. */
+export function weightField({ label, value }) {
+  const text = textField({ label, value: spellWeight(value) });
   text.element.title = "1 is none; 4..1 goes from 4 at pure noise to 1 at the picture";
   const field = makeField({
     element: text.element,
     read: () => parseWeight(text.value) ?? text.value, // of what is no weight the server says so
-    write: (value) => (text.value = spellWeight(value)),
+    write: (next) => (text.value = spellWeight(next)),
   });
   text.on(() => field.changed());
+  return field;
+}
+
+export function guidanceField(model, { label = "Guidance γ" } = {}) {
+  const field = weightField({ label, value: model.model?.guidance ?? 1 });
   const show = () => (field.element.hidden = (model.model?.conditions ?? "none") === "none");
   let name = model.value;
   show();

@@ -4,7 +4,7 @@
  */
 
 import { fill, h } from "./dom.js";
-import { checkField, makeField, numberField, selectField, textField } from "./fields.js";
+import { checkField, makeField, numberField, selectField, textField, weightField } from "./fields.js";
 
 const FIRST = ["epochs", "steps", "width", "batch_size", "lr"];
 const CALLED = { lr: "learning rate", lr_decay: "its decay", ema: "decay of the average", width: "width of the network", batch_size: "pictures a step" };
@@ -16,8 +16,9 @@ function fieldFor(name, usual) {
   const label = words[0].toUpperCase() + words.slice(1);
   const hint = ABOUT[name] ?? null;
   if (typeof usual === "boolean") return checkField({ label, value: usual, hint });
+  if (name === "guidance") return weightField({ label, value: usual });
   if (typeof usual === "number") {
-    const whole = Number.isInteger(usual) && !["lr", "guidance", "shift", "gamma", "signal", "clip", "lr_decay", "ema"].includes(name);
+    const whole = Number.isInteger(usual) && !["lr", "shift", "gamma", "signal", "clip", "lr_decay", "ema"].includes(name);
     return numberField({ label, value: usual, whole, step: whole ? 1 : "any", hint });
   }
   const text = textField({ label, value: usual === null ? "" : typeof usual === "string" ? usual : JSON.stringify(usual), placeholder: usual === null ? "nothing" : null, hint });

@@ -180,11 +180,11 @@ def speed(bench: Bench) -> str:
 
 
 def anagrams(bench: Bench) -> str:
-    """Twenty pairs under four views, the best of sixteen seeds; and the five best of each view as pictures."""
+    """Twenty pairs under four views, the best of eight seeds; and the five best of each view as pictures."""
     from sfumato.app.evaluate_text import format_text
 
     views = " ".join(f"--view {view}" for view in VIEWS)
-    line, found = bench.evaluated(f"-n 1 --anagrams --pairs 20 --seeds 16 {views}")
+    line, found = bench.evaluated(f"-n 1 --anagrams --pairs 20 --seeds 8 {views}")
     out, steps = [line], found["settings"]["steps"]
     for view, table in found["anagrams"].items():
         best = sorted(table["pairs"], key=lambda pair: -pair["best_weakest"])[:5]
@@ -212,7 +212,7 @@ def hybrids(bench: Bench) -> str:
     """Twenty pairs from afar and from near."""
     from sfumato.app.evaluate_text import format_text
 
-    line, found = bench.evaluated("-n 1 --hybrids --pairs 20 --seeds 16")
+    line, found = bench.evaluated("-n 1 --hybrids --pairs 20 --seeds 8")
     table = found["hybrids"]
     best = sorted(table["pairs"], key=lambda pair: -pair["best_weakest"])[:5]
     scale, sigma = bench.model.defaults.guidance, table["sigma"]

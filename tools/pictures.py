@@ -12,11 +12,19 @@ from sfumato.core.pixels import to_unit
 from sfumato.core.views import IDENTITY, Rotate
 from sfumato.evaluation.illusions import anagram_table
 from sfumato.evaluation.judge import load_judge
+from sfumato.evaluation.matcher import load_matcher
 from sfumato.evaluation.samples import Sampling
 
 FOLDER = Path(__file__).parent.parent / "docs/images"
 PAIRS = [("6", "9"), ("0", "0"), ("1", "1"), ("8", "8"), ("9", "6"), ("2", "2"), ("5", "5"), ("7", "4")]
 SEEDS = range(16)
+WORDS = {
+    "a panda": "panda",
+    "a volcano": "volcano",
+    "a sticker of a tiger face": "tiger face",
+    "a strawberry": "strawberry",
+}
+"""Prompts, and the names that the judge has for what they ask for."""
 
 
 def emerging() -> None:
@@ -28,6 +36,22 @@ def emerging() -> None:
         moments = [0, 8, 16, 20, 24, 27, 29, 31, 32, 34]
         rows += [to_unit(told[at].x, model)[0] for at in moments]
     save_image(sheet(torch.stack(rows), columns=10, zoom=3), FOLDER / "emerging.png")
+
+
+def words() -> None:
+    """Four prompts at moments of their way from noise: of sixteen seeds that of which the judge is surest."""
+    model, judge = sf.load("emoji", dtype="bfloat16"), load_matcher()
+    moments, scale = [0, 3, 6, 9, 12, 15, 18, 21, 23, 25], model.defaults.guidance
+    rows = []
+    for prompt, name in WORDS.items():
+        tree = sf.guided(prompt, scale=scale)
+        made = sf.sample(model, tree, seeds=SEEDS, steps=25)
+        sure = judge.probabilities(made, judge.names)[:, judge.names.index(name)]
+        best = SEEDS[int(sure.argmax())]
+        print(prompt, f"shown: seed {best}, probability {float(sure.max()):.2f}")
+        told = list(sf.trace(model, tree, seeds=[best], steps=25))
+        rows += [to_unit(told[at].x, model)[0].clamp(0, 1) for at in moments]
+    save_image(sheet(torch.stack(rows), columns=len(moments), zoom=1), FOLDER / "words.png")
 
 
 def anagrams() -> None:
@@ -46,4 +70,5 @@ def anagrams() -> None:
 
 if __name__ == "__main__":
     emerging()
+    words()
     anagrams()

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from sfumato.core.loops import Loop
 
 MODEL = "digits"
-"""That makes pictures where nobody says which, and no other one knows the prompts by name."""
+"""That makes pictures where nobody says which, and nothing is asked for."""
+WORDS = "emoji"
+"""That makes those asked for in words which are no classes of another."""
 SCRATCH = "digits"
 """Whose training the tour shows."""
 COURSE_STEPS = 34
@@ -32,11 +34,16 @@ JUMP = 5
 
 
 def model_for(prompts: Iterable[str | None]) -> str:
-    """The bundled model that is taken where nobody names one: that whose classes all prompts are, else `MODEL`."""
+    """The bundled model that is taken where nobody names one.
+
+    The one whose classes all prompts are, else `WORDS`; `MODEL` where there is none.
+    """
     from sfumato.backends.registry import bundled_models, classes_of
 
     asked = {prompt for prompt in prompts if prompt is not None}
-    return next((name for name in bundled_models() if asked and asked <= set(classes_of(name))), MODEL)
+    if not asked:
+        return MODEL
+    return next((name for name in bundled_models() if asked <= set(classes_of(name))), WORDS)
 
 
 def prompts_of(fields: Mapping[str, Any]) -> list[str]:

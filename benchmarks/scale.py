@@ -36,7 +36,7 @@ from sfumato.training.recipe import load_recipe
 ROUNDS = 5
 PICTURES = 400
 """Of the batch that shards part."""
-TRAINED = 20, 120
+TRAINED = 10, 60
 """Steps of a short and of a longer training: their difference knows nothing of the start."""
 
 

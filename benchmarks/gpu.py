@@ -3,7 +3,7 @@
 Rows if-STAGE-BATCH: a first stage of IF of full size, with random weights, against diffusers' pipeline. Row anagram:
 against the public code of Visual Anagrams, whose repository lies in the folder --peer. Rows training and digits: what
 the bundled digits take, in seconds. On a machine without a GPU the same can be rehearsed with `--device cpu
---channels 64 --steps 2 --pictures 64`.
+--channels 64 --steps 2 --pictures 64 --training-steps 20`.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Bench:
     data: str
     pictures: int
     channels: int | None
+    training_steps: int | None
 
     def large(self, stage: str) -> Large:
         """A first stage, on the disk."""
@@ -88,14 +89,10 @@ class Bench:
         rest, some = trainer.run(), 20
         for _ in itertools.islice(rest, some):
             pass
-        limit = trainer.total_steps if self.channels is None else 2 * some
-        seconds = timed(lambda: list(itertools.islice(rest, limit - some)))
-        each = self._forward() / 2 * 3 * recipe.batch_size
-        return (
-            f"training, recipe `class`, {limit - some:,} steps of {recipe.batch_size}",
-            seconds,
-            each * (limit - some),
-        )
+        left = trainer.total_steps - some if self.training_steps is None else self.training_steps
+        seconds = timed(lambda: list(itertools.islice(rest, left)))
+        operations = left * recipe.batch_size * 3 * self._guided_step() / 2
+        return f"training, recipe `class`, {left:,} steps of {recipe.batch_size}", seconds, operations
 
     def digits(self) -> tuple[str, float, float]:
         """Guided digits, 20 steps: what it is, seconds, and operations."""
@@ -103,9 +100,9 @@ class Bench:
         how = Sampling(20, 2.0, batch=min(self.pictures, 2000))
         sample_classes(model, model.classes, how.batch, how, seed=0)
         seconds = timed(lambda: sample_classes(model, model.classes, self.pictures, how, seed=0))
-        return f"{self.pictures:,} guided digits, 20 steps", seconds, 20 * self.pictures * self._forward()
+        return f"{self.pictures:,} guided digits, 20 steps", seconds, 20 * self.pictures * self._guided_step()
 
-    def _forward(self) -> float:
+    def _guided_step(self) -> float:
         """Operations of the plain way for a guided step of one digit."""
         plain = plain_digits(load("digits", "cpu", "float32"))
         return 2 * forward_flops(plain, torch.zeros(1, 1, 28, 28), torch.zeros(1, 1), torch.zeros(1, 10))
@@ -125,15 +122,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--peer", type=Path, help="a clone of Visual Anagrams, for the row anagram")
     parser.add_argument("--data", default="mnist", help="what the row training learns from")
     parser.add_argument("--pictures", type=int, default=10_000, help="of the row digits")
-    parser.add_argument(
-        "--channels", type=int, help="of all stages, for a rehearsal; 40 steps of training are enough then"
-    )
+    parser.add_argument("--channels", type=int, help="of all stages, for a rehearsal")
+    parser.add_argument("--training-steps", type=int, help="of the row training; by default twenty epochs")
     add_option(parser, "gpu")
     given = parser.parse_args(arguments)
     if unknown := set(given.rows) - set(known):
         parser.error(f"unknown row {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     if given.device.startswith("cuda") and not torch.cuda.is_available():
-        parser.error("there is no GPU here; rehearse with: --device cpu --channels 64 --steps 2 --pictures 64")
+        parser.error(
+            "there is no GPU here; rehearse with: --device cpu --channels 64 --steps 2 --pictures 64 --training-steps 9"
+        )
     if given.page and not given.device.startswith("cuda"):
         parser.error("a rehearsal is nothing for a page; leave --page out")
     if given.rounds < 3:
@@ -151,12 +149,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             given.data,
             given.pictures,
             given.channels,
+            given.training_steps,
         )
         text = tables(bench, wanted, peaks)
     # What was not left as it is by default, so that the command makes this table and no other.
     usual = vars(parser.parse_args([]))
     other = {key: value for key, value in vars(given).items() if value != usual[key] and key not in ("rows", "page")}
-    words = "".join(f" {name}" for name in given.rows) + "".join(f" --{key} {value}" for key, value in other.items())
+    words = "".join(f" {name}" for name in given.rows) + "".join(
+        f" --{key.replace('_', '-')} {value}" for key, value in other.items()
+    )
     name = torch.cuda.get_device_name() if given.device.startswith("cuda") else "no GPU"
     emit(given.page, "gpu", f"benchmarks.gpu{words}", f"{name}. {text}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -115,10 +115,7 @@ class Large:
 
     def generate(self, count: int) -> Case:
         """So many guided pictures at once."""
-        jobs = [
-            Generate(model=self.name, prompt=ASKED[0], seed=seed, steps=self.steps, guidance=GUIDANCE, **self._loop())
-            for seed in range(count)
-        ]
+        jobs = self._jobs(Generate, count, prompt=ASKED[0])
 
         def plain() -> None:
             self.theirs(
@@ -151,10 +148,7 @@ class Large:
             torch.cat(parts) for parts in zip(*((self.vectors(p), self.vectors("")) for p in ASKED), strict=True)
         )
         readings = [Reading(prompt=ASKED[0]), Reading(prompt=ASKED[1], view="rotate:180")]
-        jobs = [
-            Anagram(model=self.name, readings=readings, seed=seed, steps=self.steps, guidance=GUIDANCE, **self._loop())
-            for seed in range(count)
-        ]
+        jobs = self._jobs(Anagram, count, readings=readings)
 
         def plain() -> None:
             for seed in range(count):
@@ -178,10 +172,11 @@ class Large:
             2 * self.steps * self.operations,
         )
 
-    def _loop(self) -> dict[str, Any]:
-        own = self.ours.defaults.loop.named("diffusers")
-        names = ("sampler", "eta", "variance", "spacing", "threshold", "quantile", "largest", "last_step")
-        return {name: getattr(own, name) for name in names}
+    def _jobs(self, kind: type[Any], count: int, **what: Any) -> list[Any]:
+        """One for each seed, walked as the pipeline walks."""
+        walk = asdict(self.ours.defaults.loop.named("diffusers"))
+        how = {"model": self.name, "steps": self.steps, "guidance": GUIDANCE, **walk}
+        return [kind(seed=seed, **how, **what) for seed in range(count)]
 
     def difference(self) -> float:
         """Of guided noise predictions of both sides at three levels: root mean squares, as a share of theirs."""

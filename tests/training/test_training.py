@@ -255,7 +255,7 @@ def test_a_recipe_can_name_every_sampler_and_schedule_that_there_is():
         assert set(get_args(Recipe.model_fields[field].annotation)) == set(known)
 
 
-def test_guidance_of_the_samples_may_fall(tmp_path):
+def test_guidance_of_the_samples_may_fall():
     recipe = load_recipe("class").with_changes(parse_settings(["guidance=4..1"]))
     assert recipe.guidance == (4.0, 1.0)
     assert load_recipe("class").with_changes({"guidance": [4, 1]}).guidance == (4.0, 1.0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sfumato.core.levels import Level
@@ -37,19 +37,22 @@ PlainWeight = float | RampEnds
 
 def read_weight(value: object) -> PlainWeight:
     """A weight from a number, from two, or from text: 4, or 4..1 for a ramp. Raises ValueError for anything else."""
-    parts: Sequence[object] = value.split("..") if isinstance(value, str) else _listed(value)
-    try:
-        ends = [float(end) for end in parts if isinstance(end, str | int | float) and not isinstance(end, bool)]
-    except (OverflowError, ValueError):
-        ends = []
-    pair = ".." in value if isinstance(value, str) else isinstance(value, list | tuple)
-    if len(ends) != len(parts) or len(ends) != 1 + pair or not all(map(math.isfinite, ends)):
-        raise ValueError("should be a finite number, or two such as 2..0.5")
-    return (ends[0], ends[1]) if pair else ends[0]
+    match value.split("..") if isinstance(value, str) else value:
+        case [noisy, clean]:
+            return _finite(noisy), _finite(clean)
+        case [only] if isinstance(value, str):
+            return _finite(only)
+        case number:
+            return _finite(number)
 
 
-def _listed(value: object) -> Sequence[object]:
-    return value if isinstance(value, list | tuple) else (value,)
+def _finite(value: object) -> float:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError, ValueError):
+            number = float(value)
+            if math.isfinite(number):
+                return number
+    raise ValueError("should be a finite number, or two such as 2..0.5")
 
 
 def spell_weight(plain: PlainWeight) -> str:

@@ -109,13 +109,18 @@ def folders(tmp_path):
     return tmp_path / "shapes"
 
 
-def test_a_folder_of_ones_own_pictures_becomes_a_set_to_train_on(open_tab, fake, folders):
-    page = open_tab("train")
-    page.allowed_errors = ["422"]
+def choose(page, folder):
+    """Choose a folder of one's own pictures, which is then to be brought in."""
     page.get_by_text("Your own pictures").first.click()
     with page.expect_file_chooser() as choosing:
         page.get_by_role("button", name="a folder").click()
-    choosing.value.set_files(folders)
+    choosing.value.set_files(folder)
+
+
+def test_a_folder_of_ones_own_pictures_becomes_a_set_to_train_on(open_tab, fake, folders):
+    page = open_tab("train")
+    page.allowed_errors = ["422"]
+    choose(page, folders)
     labels = page.locator(".set-group input")
     expect(labels).to_have_count(2)
     assert [label.input_value() for label in labels.all()] == ["circle", "cross"]
@@ -136,10 +141,7 @@ def test_a_folder_of_ones_own_pictures_becomes_a_set_to_train_on(open_tab, fake,
 def test_pictures_that_were_chosen_are_brought_in_before_a_training(open_tab, fake, folders):
     page = open_tab("train")
     page.allowed_errors = ["422"]
-    page.get_by_text("Your own pictures").first.click()
-    with page.expect_file_chooser() as choosing:
-        page.get_by_role("button", name="a folder").click()
-    choosing.value.set_files(folders)
+    choose(page, folders)
     expect(page.locator(".set-group input")).to_have_count(2)
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.locator(".training h3")).to_contain_text("class on set:")

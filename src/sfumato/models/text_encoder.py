@@ -68,10 +68,10 @@ def attend(
     value: Float[Tensor, "b k m e"],
     counts: Bool[Tensor, "b 1 1 m"],
 ) -> Float[Tensor, "b k n e"]:
-    """softmax(Q·Kᵀ/√e)·V over the rows of K and V that count (Vaswani et al. 2017, eq. 1).
-
-    Written out, because torch's fused attention takes three times as long to train on a processor at these sizes.
-    """
+    """softmax(Q·Kᵀ/√e)·V over the rows of K and V that count, at least one (Vaswani et al. 2017, eq. 1)."""
+    if not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=counts)
+    # Written out, because torch's fused attention takes three times as long to train on a processor at these sizes.
     likeness = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     out: Tensor = likeness.masked_fill(~counts, -1e4).softmax(-1) @ value
     return out

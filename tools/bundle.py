@@ -8,6 +8,7 @@ What is bundled is the newest checkpoint. Of an unfinished run the files say so.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def bundle(run: RunDirectory, name: str) -> None:
     # Where the pictures lay on one machine means nothing on another.
     trainer.recipe = recipe = recipe.with_changes({key: Path(getattr(recipe, key)).name for key in ("data", "init")})
     for old in FOLDER.glob(f"{name}*.safetensors"):
-        if old.stem == name or old.stem.removeprefix(name)[1:2].isdigit():
+        if re.fullmatch(r"(-\d+-of-\d+)?", old.stem.removeprefix(name)):
             old.unlink()
     files = save_average(FOLDER / f"{name}.safetensors", trainer, torch.float16, SHARD)
     facts = facts_of(trainer)
@@ -92,9 +93,13 @@ def begun_with(init: str) -> dict[str, Any] | None:
     """How the weights came to be that a training began with, back to random ones: None."""
     if not init:
         return None
-    weights = load_weights(Path(init))
+    path = Path(init)
+    weights = load_weights(path)
     recipe = dict(weights.facts["recipe"])
-    before = begun_with(recipe.get("init", ""))
+    # A bundled model says itself what it was begun with: the files of that need not be here any more.
+    told = path.with_name(re.sub(r"-1-of-\d+$", "", path.stem) + ".json")
+    bundled = path.parent.name == FOLDER.name and told.is_file()
+    before = json.loads(told.read_text())["begun_with"] if bundled else begun_with(recipe.get("init", ""))
     recipe |= {key: Path(recipe.get(key, "")).name for key in ("data", "init")}
     return {"sha256": sha256(*weights.files), "steps": weights.facts["step"], "recipe": recipe, "begun_with": before}
 

@@ -31,15 +31,17 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 import sfumato as sf
-from sfumato.app.defaults import COURSE_STEPS, completed
-from sfumato.app.jobs import AnyJob, Edit, Generate, Inpaint
+from sfumato.app.defaults import COURSE_STEPS, completed, small_level
+from sfumato.app.job import Stage
+from sfumato.app.jobs import AnyJob, Edit, Generate, Inpaint, Upscale
 from sfumato.app.output import save_image, sheet
-from sfumato.app.pictures import fit_mask, read_picture
+from sfumato.app.pictures import Picture, fit_mask, read_picture
 from sfumato.app.run import run
 from sfumato.backends.model import Model
 from sfumato.core.ramps import read_weight, spell_weight
 from sfumato.core.views import parse_view
 from sfumato.evaluation.matcher import load_matcher
+from sfumato.evaluation.metrics import psnr, ssim
 from sfumato.evaluation.samples import markdown_table
 from sfumato.training.captions import caption
 from sfumato.training.datasets.captioned import CaptionedData, load_captioned
@@ -78,8 +80,14 @@ class Bench:
 
     def load(self, name: str, dtype: str = "bfloat16") -> Model:
         """The models of jobs."""
-        assert (name, dtype) == (self.name, "bfloat16")
-        return self.model
+        assert name in (self.name, self.model.defaults.larger)
+        assert dtype == "bfloat16"
+        return self.model if name == self.name else self.later
+
+    @cached_property
+    def later(self) -> Model:
+        """What makes its pictures larger."""
+        return sf.load(self.model.defaults.larger or "", dtype="bfloat16")
 
     def make(self, jobs: Sequence[AnyJob]) -> Float[Tensor, "n c h w"]:
         """The pictures of jobs."""
@@ -180,11 +188,11 @@ def speed(bench: Bench) -> str:
 
 
 def anagrams(bench: Bench) -> str:
-    """Twenty pairs under four views, the best of eight seeds; and the five best of each view as pictures."""
+    """Twenty pairs under four views, the best of sixteen seeds; and the five best of each view as pictures."""
     from sfumato.app.evaluate_text import format_text
 
     views = " ".join(f"--view {view}" for view in VIEWS)
-    line, found = bench.evaluated(f"-n 1 --anagrams --pairs 20 --seeds 8 {views}")
+    line, found = bench.evaluated(f"-n 1 --anagrams --pairs 20 --seeds 16 {views}")
     out, steps = [line], found["settings"]["steps"]
     for view, table in found["anagrams"].items():
         best = sorted(table["pairs"], key=lambda pair: -pair["best_weakest"])[:5]
@@ -212,7 +220,7 @@ def hybrids(bench: Bench) -> str:
     """Twenty pairs from afar and from near."""
     from sfumato.app.evaluate_text import format_text
 
-    line, found = bench.evaluated("-n 1 --hybrids --pairs 20 --seeds 8")
+    line, found = bench.evaluated("-n 1 --hybrids --pairs 20 --seeds 16")
     table = found["hybrids"]
     best = sorted(table["pairs"], key=lambda pair: -pair["best_weakest"])[:5]
     scale, sigma = bench.model.defaults.guidance, table["sigma"]
@@ -314,6 +322,62 @@ def nearest(bench: Bench) -> str:
     )
 
 
+def larger(bench: Bench) -> str:
+    """Held-out pictures made small and larger again, by interpolation and by the later stage; samples made larger."""
+    later, how = bench.later, bench.later.defaults
+    side = later.shape[-1]
+    held, _ = load_captioned(bench.data, side, "test", fine=1)
+    real = held.plain(torch.arange(len(held)), torch.device("cpu")) / 2 + 0.5
+    small = torch.nn.functional.adaptive_avg_pool2d(real, bench.model.shape[-1])
+    jobs = [
+        Upscale(
+            **completed(
+                {
+                    "model": later.name,
+                    "image": Picture.of(x, "held-out.png"),
+                    "prompt": caption(record.names[0], record.styles[0]),
+                    "noise_level": small_level(later),
+                },
+                later,
+            )
+        )
+        for x, record in zip(small, held.records, strict=True)
+    ]
+    by_us = bench.make(jobs)
+    ways = {
+        kind: torch.nn.functional.interpolate(small, size=(side, side), mode=kind).clamp(0, 1)
+        for kind in ("bilinear", "bicubic")
+    } | {f"`{later.name}`, {how.steps} steps": by_us}
+
+    def fine(x: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
+        """The energy of what pictures half as large cannot hold."""
+        half = torch.nn.functional.adaptive_avg_pool2d(x, bench.model.shape[-1])
+        return (x - half.repeat_interleave(2, -1).repeat_interleave(2, -2)).square().mean()
+
+    rows = [
+        (way, f"{float(psnr(x, real).mean()):.2f}", f"{float(ssim(x, real).mean()):.3f}", f"{fine(x) / fine(real):.0%}")
+        for way, x in ways.items()
+    ]
+    shown = [k * len(real) // 8 for k in range(8)]
+    near = torch.nn.functional.interpolate(small, size=(side, side), mode="nearest")
+    pictures = torch.cat([near[shown], ways["bilinear"][shown], by_us[shown], real[shown]])
+    save_image(sheet(pictures, columns=len(shown), zoom=1), IMAGES / "larger.png")
+    asked = tomllib.loads(PROMPTS.read_text(encoding="utf-8"))["larger"]
+    made = [bench.job(Generate, prompt=prompt, larger=[Stage(model=later.name).resolved(later)]) for prompt in asked]
+    save_image(sheet(bench.make(made), columns=len(asked), zoom=1), IMAGES / "larger-samples.png")
+    table = markdown_table(("way", "PSNR in dB", "SSIM", "fine detail"), rows)
+    listed = "; ".join(asked)
+    return (
+        f"{len(real)} held-out pictures of {side} pixels, made half as large by means over 2×2 pixels and larger "
+        "again. Fine detail: the energy of what the smaller picture cannot hold, against that of the pictures "
+        f"themselves.\n\n{table}"
+        "\n\n![Small, bilinear, made larger, and the picture itself](images/emoji/larger.png)\n\n"
+        f"From above: small, bilinear, by `{later.name}`, the picture itself.\n\n"
+        f"![{listed}](images/emoji/larger-samples.png)\n\n"
+        f"`sfumato generate PROMPT --upscale {side}`, seed 0: {listed}."
+    )
+
+
 PARTS: dict[str, Callable[[Bench], str]] = {
     "sheet": drawn,
     "retrieval": retrieval,
@@ -324,6 +388,7 @@ PARTS: dict[str, Callable[[Bench], str]] = {
     "edits": edits,
     "inpainting": inpainting,
     "nearest": nearest,
+    "larger": larger,
 }
 
 

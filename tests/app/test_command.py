@@ -31,7 +31,7 @@ def data(jobs) -> list:
 
 
 def test_only_what_differs_is_said():
-    assert command_line(Generate(prompt="3", **FEW)) == "sfumato generate 3 --steps 3 --guidance 2 --seed 0"
+    assert command_line(Generate(prompt="3", model="digits", **FEW)) == "sfumato generate 3 --steps 3 --guidance 2 --seed 0"
     job = Generate(prompt="3", model="my run", negative="8", sampler="ddim", eta=0.5, last_step=False, **FEW)
     words = shlex.split(command_line(job))
     assert words[words.index("--model") + 1] == "my run"
@@ -39,12 +39,21 @@ def test_only_what_differs_is_said():
     assert {"--negative", "--sampler", "--no-last-step"} <= set(words)
 
 
+def test_the_model_is_said_where_the_prompts_alone_would_take_another():
+    assert command_line(Generate(prompt="3", model="emoji", **FEW)).startswith("sfumato generate 3 --model emoji ")
+    assert "--model" not in command_line(Generate(prompt="a lion", model="emoji", **FEW))
+    assert "--model digits" in command_line(Generate(model="digits", **FEW))
+    two = [Reading(prompt="6"), Reading(prompt="9", view="rotate:180")]
+    assert "--model" not in command_line(Anagram(readings=two, model="digits", **FEW))
+    assert "--model digits/time" in command_line(Generate(model="digits/time", **FEW))
+
+
 def test_guidance_is_left_out_where_nothing_is_asked_for():
     assert "--guidance" not in command_line(Generate(**FEW))
 
 
 def test_guidance_may_fall_on_the_way(sfumato, tmp_path):
-    job = Generate(prompt="3", steps=3, guidance="4..1")
+    job = Generate(prompt="3", model="digits", steps=3, guidance="4..1")
     assert job.guidance == (4.0, 1.0)
     assert job == Generate.model_validate_json(job.model_dump_json())
     assert job.tree() == guided("3", scale=Ramp(4.0, 1.0))
@@ -73,7 +82,7 @@ def test_guidance_that_is_none_is_one_line(sfumato, tmp_path):
 
 
 def test_one_command_for_several_jobs():
-    jobs = [Generate(prompt=c, seed=s, **FEW) for c in "38" for s in (4, 5)]
+    jobs = [Generate(prompt=c, model="digits", seed=s, **FEW) for c in "38" for s in (4, 5)]
     assert command_lines(jobs) == "sfumato generate 3 8 --steps 3 --guidance 2 --seed 4 -n 2"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from sfumato.app.defaults import model_for, prompts_of
 from sfumato.app.job import Job
 from sfumato.app.jobs import Anagram, AnyJob, Denoise, Edit, Generate, Hybrid, Inpaint, Panorama, Regions, Upscale
 from sfumato.app.origin import FromPicture
@@ -16,8 +17,10 @@ from sfumato.core.ramps import spell_weight
 from sfumato.errors import UsageError
 from sfumato.training.recipe import load_recipe, parse
 
-_FLAGS = {"model", "negative", "dtype"}
+_FLAGS = {"negative", "dtype"}
 """Options of every command whose defaults are those of the job."""
+_ASKS = {"prompt", "parts", "readings", "regions", "rest"}
+"""Fields that say what a job asks for."""
 _MERGED = {"seed", "begin", "t", "method", "prompt"}
 """Fields in which the jobs of one command may differ."""
 
@@ -46,7 +49,7 @@ def command_lines(jobs: Sequence[AnyJob], image: str | None = None, mask: str | 
     same = {key: value for key, value in first if key not in _MERGED}
     if any({key: value for key, value in job if key not in _MERGED} != same for job in jobs):
         raise ValueError("these jobs are not those of one command")
-    words = ["sfumato", first.kind, *_what(first, jobs, image), *_common(first)]
+    words = ["sfumato", first.kind, *_what(first, jobs, image), *_model(jobs), *_common(first)]
     if isinstance(first, FromPicture):
         words += _origin(first, jobs, image, mask)
     seeds = _unique(job.seed for job in jobs)
@@ -116,6 +119,12 @@ def _origin(first: FromPicture, jobs: Sequence[AnyJob], image: str | None, mask:
         words += ["--mask", mask or first.mask.name]
         words += ["--resample", str(first.resample), "--jump", str(first.jump)] if first.resample > 1 else []
     return words
+
+
+def _model(jobs: Sequence[AnyJob]) -> list[str]:
+    """The model, unless it is the one that the command takes for these prompts by itself."""
+    asked = [prompt for job in jobs for prompt in prompts_of(job.model_dump(mode="json", include=_ASKS))]
+    return [] if jobs[0].model == model_for(asked) else ["--model", jobs[0].model]
 
 
 def _common(job: AnyJob) -> list[str]:

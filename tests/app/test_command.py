@@ -31,7 +31,8 @@ def data(jobs) -> list:
 
 
 def test_only_what_differs_is_said():
-    assert command_line(Generate(prompt="3", model="digits", **FEW)) == "sfumato generate 3 --steps 3 --guidance 2 --seed 0"
+    job = Generate(prompt="3", model="digits", **FEW)
+    assert command_line(job) == "sfumato generate 3 --steps 3 --guidance 2 --seed 0"
     job = Generate(prompt="3", model="my run", negative="8", sampler="ddim", eta=0.5, last_step=False, **FEW)
     words = shlex.split(command_line(job))
     assert words[words.index("--model") + 1] == "my run"

@@ -43,7 +43,6 @@ def test_only_what_differs_is_said():
 def test_the_model_is_said_where_the_prompts_alone_would_take_another():
     assert command_line(Generate(prompt="3", model="emoji", **FEW)).startswith("sfumato generate 3 --model emoji ")
     assert "--model" not in command_line(Generate(prompt="a lion", model="emoji", **FEW))
-    assert "--model digits" in command_line(Generate(model="digits", **FEW))
     two = [Reading(prompt="6"), Reading(prompt="9", view="rotate:180")]
     assert "--model" not in command_line(Anagram(readings=two, model="digits", **FEW))
     assert "--model digits/time" in command_line(Generate(model="digits/time", **FEW))

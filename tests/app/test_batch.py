@@ -623,7 +623,7 @@ def test_slurm_is_given_one_task_for_each_shard(sfumato, run, jobs, tiny_model, 
 
 
 def test_a_line_without_a_model_gets_the_one_that_knows_its_prompts(sfumato, tmp_path, monkeypatch):
-    monkeypatch.setattr("sfumato.app.defaults.WORDS", "nobody")
+    monkeypatch.setattr("sfumato.app.defaults.MODEL", "nobody")
     readings = [{"prompt": "6", "view": "identity"}, {"prompt": "9", "view": "flip"}]
     lines = [
         {"kind": "generate", "prompt": "3", "steps": 1},

@@ -75,7 +75,7 @@ def test_a_model_that_makes_nothing_larger_is_told_so():
 
 @pytest.mark.parametrize(
     ("prompts", "model"),
-    [(["6", "9"], "digits"), (["a lion"], "emoji"), (["6", "a lion"], "emoji"), ([None], "digits"), ([], "digits")],
+    [(["6", "9"], "digits"), (["a lion"], "emoji"), (["6", "a lion"], "emoji"), ([None], "emoji"), ([], "emoji")],
 )
 def test_the_model_is_the_one_that_knows_the_prompts(prompts, model):
     assert defaults.model_for(prompts) == model

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from sfumato.backends.model import Model
     from sfumato.core.loops import Loop
 
-MODEL = "digits"
-"""That makes pictures where nobody says which, and nothing is asked for."""
-WORDS = "emoji"
-"""That makes those asked for in words which are no classes of another."""
+MODEL = "emoji"
+"""That makes pictures where nobody says which, and what is asked for are no classes of another."""
 SCRATCH = "digits"
 """Whose training the tour shows."""
 COURSE_STEPS = 34
@@ -36,14 +34,12 @@ JUMP = 5
 def model_for(prompts: Iterable[str | None]) -> str:
     """The bundled model that is taken where nobody names one.
 
-    The one whose classes all prompts are, else `WORDS`; `MODEL` where there is none.
+    The one whose classes all prompts are, else `MODEL`.
     """
     from sfumato.backends.registry import bundled_models, classes_of
 
     asked = {prompt for prompt in prompts if prompt is not None}
-    if not asked:
-        return MODEL
-    return next((name for name in bundled_models() if asked <= set(classes_of(name))), WORDS)
+    return next((name for name in bundled_models() if asked and asked <= set(classes_of(name))), MODEL)
 
 
 def prompts_of(fields: Mapping[str, Any]) -> list[str]:

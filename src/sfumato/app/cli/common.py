@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from sfumato.app.defaults import MODEL, WORDS, model_for
+from sfumato.app.defaults import MODEL, model_for
 from sfumato.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Sampling(Output):
         typer.Option(
             "--model",
             help="A name of `models list`, hf:OWNER/REPO, a run directory, or a folder or file of weights. By default "
-            f"the bundled one whose classes the prompts are, {WORDS} for other words, {MODEL} for none.",
+            f"the bundled one whose classes the prompts are, {MODEL} else.",
         ),
     ] = None
     steps: Steps = None

@@ -164,7 +164,9 @@ def tour(
     photo: Annotated[
         Path | None, typer.Option("--photo", help="A picture of your own to be noised, cleaned and edited.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer pictures of everything, in about a minute.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer pictures of everything, in less than half the time.")
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="More seeds of everything: tighter numbers.")] = False,
     data: Data = None,
     seed: c.Seed = 0,

@@ -9,7 +9,7 @@ from sfumato.app.jobs import parse_job
 from sfumato.app.provenance import read_provenance
 
 out = Path("pictures")
-how = {"steps": 10, "guidance": 2}
+how = {"model": "digits", "steps": 10, "guidance": 2}
 jobs = [parse_job({"kind": "generate", "prompt": digit, "seed": k, **how}) for digit in "38" for k in range(2)]
 readings = [{"prompt": "6"}, {"prompt": "9", "view": "rotate:180"}]
 jobs.append(parse_job({"kind": "anagram", "readings": readings, **how}))

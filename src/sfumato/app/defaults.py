@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sfumato.core.loops import Loop
 
 MODEL = "emoji"
-"""That makes pictures where nobody says which, and what is asked for are no classes of another."""
+"""That makes pictures where nobody says which, and no other one knows the prompts by name."""
 SCRATCH = "digits"
 """Whose training the tour shows."""
 COURSE_STEPS = 34
@@ -32,10 +32,7 @@ JUMP = 5
 
 
 def model_for(prompts: Iterable[str | None]) -> str:
-    """The bundled model that is taken where nobody names one.
-
-    The one whose classes all prompts are, else `MODEL`.
-    """
+    """The bundled model that is taken where nobody names one: that whose classes all prompts are, else `MODEL`."""
     from sfumato.backends.registry import bundled_models, classes_of
 
     asked = {prompt for prompt in prompts if prompt is not None}

@@ -78,7 +78,7 @@ class Sampling(Output):
         typer.Option(
             "--model",
             help="A name of `models list`, hf:OWNER/REPO, a run directory, or a folder or file of weights. By default "
-            f"the bundled one whose classes the prompts are, {MODEL} else.",
+            f"the bundled one whose classes the prompts are, else {MODEL}.",
         ),
     ] = None
     steps: Steps = None

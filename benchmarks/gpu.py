@@ -3,7 +3,7 @@
 Rows if-STAGE-BATCH: a first stage of IF of full size, with random weights, against diffusers' pipeline. Row anagram:
 against the public code of Visual Anagrams, whose repository lies in the folder --peer. Rows training and digits: what
 the bundled digits take, in seconds. On a machine without a GPU the same can be rehearsed with `--device cpu
---channels 64 --steps 2 --pictures 64 --training-steps 20`.
+--channels 64 --steps 2 --pictures 64 --training-steps 9`.
 """
 
 from __future__ import annotations

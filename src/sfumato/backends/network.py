@@ -104,7 +104,8 @@ class NetworkDenoiser(Model):
         """What the network says."""
         canvases = x.to(self.dtype, memory_format=torch.channels_last)
         timed = self.network.config.timed
-        time = self.schedule.time(torch.full((len(x), 1), level.t)).to(canvases) if timed else None
+        # In float32 whatever the weights are: half precision cannot tell a time from its neighbours.
+        time = self.schedule.time(torch.full((len(x), 1), level.t)).to(x.device) if timed else None
         rows = [self._encode(condition) for condition in conditions]
         encoded = tuple(torch.cat(parts) for parts in zip(*rows, strict=True))
         alone = of is None or list(of) == list(range(len(x)))

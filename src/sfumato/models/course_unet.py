@@ -265,7 +265,10 @@ class CourseUNet(Network):
         quarter = self.down2(half)
         u = self.unflatten(self.flatten(quarter))
         skips = (self.up1.skipped(quarter), self.up2.skipped(half), self.out.skipped(full))
-        return (u, *skips) if time is None else (u, *skips, self.time1(time), self.time2(time))
+        if time is None:
+            return (u, *skips)
+        time = time.to(x.dtype)
+        return (u, *skips, self.time1(time), self.time2(time))
 
     def answer(self, seen: Seen, condition: Encoded) -> Float[Tensor, "b c h w"]:
         """The way up: the module's equations."""

@@ -29,6 +29,7 @@ from sfumato.core.schedules import cosine, linear, shifted_cosine, strided
 from sfumato.errors import UsageError
 from sfumato.files import sha256
 from sfumato.models.course_unet import CourseUNetConfig
+from sfumato.models.nested_unet import NestedUNetConfig
 from sfumato.models.text_unet import TextUNetConfig
 from sfumato.models.weights import save_weights
 from sfumato.training.recipe import load_recipe
@@ -50,6 +51,7 @@ MODELS = {
     "flow": (CourseUNetConfig(4, size=8), "time", {**STEPS, "schedule": "flow", "prediction": "flow"}),
     "denoiser": (CourseUNetConfig(4, size=8, time=False), "denoiser", {"signal": 0.5}),
     "text": (TextUNetConfig(WORDS, **TEXT), "text", {**STEPS, **FALLING}),
+    "nested": (NestedUNetConfig(TextUNetConfig(WORDS, **{**TEXT, "size": 4}), 16), "text", STEPS),
     "stage": (TextUNetConfig(WORDS, **TEXT, guide=3), "upsample", {**STEPS, "low_res": 4}),
 }
 

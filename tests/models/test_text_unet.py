@@ -1,21 +1,30 @@
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 import torch
+from torch.nn import functional as F
 
+from sfumato.backends.network import NetworkDenoiser
+from sfumato.core.predictions import Prediction
+from sfumato.core.schedules import linear
 from sfumato.errors import UsageError
+from sfumato.models.nested_unet import NestedUNet, NestedUNetConfig
 from sfumato.models.network import Encoded
 from sfumato.models.text import Vocabulary, words
-from sfumato.models.text_unet import TextUNet, TextUNetConfig
+from sfumato.models.text_unet import TextNetwork, TextUNetConfig
 from sfumato.models.weights import load_weights, save_weights
 
 WORDS = ("a", "blue", "house", "lion", "of", "rocket", "ship")
 SMALL = TextUNetConfig(WORDS, size=16, widths=(32, 64), attention=0, own_attention=1, text_width=32, length=5)
+NESTED = NestedUNetConfig(replace(SMALL, size=8), 16)
+both = pytest.mark.parametrize("config", [SMALL, NESTED], ids=["alone", "nested"])
 
 
-@pytest.fixture(scope="module")
-def network() -> TextUNet:
-    """A small network whose residuals are no longer the zeros that it begins with."""
+def learned(config: TextUNetConfig | NestedUNetConfig) -> TextNetwork:
+    """A network whose residuals are no longer the zeros that it begins with."""
     torch.manual_seed(0)
-    network = SMALL.build().eval()
+    network = config.build().eval()
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.abs().sum() == 0:
@@ -23,7 +32,13 @@ def network() -> TextUNet:
     return network
 
 
-def encode(network: TextUNet, *prompts: str | None) -> Encoded:
+@pytest.fixture(scope="module", params=[SMALL, NESTED], ids=["alone", "nested"])
+def network(request) -> TextNetwork:
+    """One of each architecture."""
+    return learned(request.param)
+
+
+def encode(network: TextNetwork, *prompts: str | None) -> Encoded:
     return network.encode(network.read(prompts))
 
 
@@ -46,8 +61,9 @@ def test_prompts_are_read_as_tokens_and_nothing_as_zeros():
     assert read.tolist() == [[1, 4, 0, 0], [0] * 4, [0] * 4, [4, 5, 1, 2]]
 
 
-def test_an_untrained_network_says_nothing_whatever_the_picture():
-    network = SMALL.build()
+@both
+def test_an_untrained_network_says_nothing_whatever_the_picture(config):
+    network = config.build()
     assert network(torch.randn(2, 3, 16, 16), torch.rand(2, 1), encode(network, "lion", None)).abs().max() == 0
 
 
@@ -70,9 +86,17 @@ def test_ready_in_half_precision_it_is_nearly_the_same(network):
     x, t = torch.randn(2, 3, 16, 16), torch.rand(2, 1)
     ready = network.ready(torch.bfloat16)
     assert {parameter.dtype for parameter in ready.parameters()} == {torch.bfloat16}
-    half = ready(x.bfloat16(), t.bfloat16(), encode(ready, "a lion", None)).float()
+    half = ready(x.bfloat16(), t, encode(ready, "a lion", None)).float()
     whole = network(x, t, encode(network, "a lion", None))
     assert (half - whole).abs().mean() < 0.02 * whole.abs().mean()
+
+
+def test_in_half_precision_each_time_is_told_from_its_neighbours(network):
+    schedule = linear(1000)
+    model = NetworkDenoiser("tiny", network, schedule, Prediction.V, torch.bfloat16)
+    x = torch.randn(1, 3, 16, 16)
+    outputs = [model._output(x, ["a lion"], schedule.level(t)) for t in range(900, 910)]
+    assert all((one - next_).abs().max() > 0 for one, next_ in pairwise(outputs))
 
 
 def test_sampling_computes_the_function_that_training_does(network):
@@ -84,8 +108,6 @@ def test_sampling_computes_the_function_that_training_does(network):
 
 
 def test_padding_says_nothing(network):
-    short = TextUNet(TextUNetConfig(WORDS, size=16, widths=(32, 64), attention=0, own_attention=1, text_width=32))
-    assert short.config.length == 24
     tokens = network.read(["a lion"])
     x, t = torch.randn(1, 3, 16, 16), torch.rand(1, 1)
     full, cut = (network(x, t, network.encode(part)) for part in (tokens, tokens[:, :2]))
@@ -108,9 +130,10 @@ def test_unknown_words_are_told_and_a_prompt_of_them_alone_is_refused(network):
         network.check("rocet shop", "tiny")
 
 
-def test_every_parameter_learns():
+@both
+def test_every_parameter_learns(config):
     torch.manual_seed(0)
-    network = SMALL.build()
+    network = config.build()
     optimizer = torch.optim.SGD(network.parameters(), 0.1)
     tokens = network.read(["a lion", "blue house of a ship"])
     for _ in range(4):  # layer after layer leaves the zeros
@@ -135,9 +158,8 @@ def test_impossible_configurations_are_refused(changes):
         TextUNetConfig(**{**SMALL.to_dict(), **changes})
 
 
-@pytest.mark.parametrize("blocks", [1, 2])
-def test_weights_read_back(tmp_path, blocks):
-    config = TextUNetConfig(**{**SMALL.to_dict(), "blocks": blocks})
+@pytest.mark.parametrize("config", [SMALL, replace(SMALL, blocks=2), NESTED], ids=["one", "two", "nested"])
+def test_weights_read_back(tmp_path, config):
     network = config.build().eval()
     save_weights(tmp_path / "w.safetensors", config, network.state_dict(), {"step": 3})
     again = load_weights(tmp_path / "w.safetensors").network
@@ -180,6 +202,35 @@ def test_a_network_goes_on_from_another_one_for_larger_pictures_and_other_words(
     assert torch.equal(large.text.embed.weight[0], small.text.embed.weight[0])
     for new in (1, -1):
         assert torch.equal(large.text.embed.weight[new], before[new])
+
+
+@pytest.mark.parametrize("inner", [SMALL, replace(SMALL, patch=1, widths=(32,)), replace(SMALL, size=20, patch=5)])
+def test_a_level_around_a_network_changes_nothing_of_what_it_has_learned(inner):
+    small = learned(inner)
+    large = NestedUNetConfig(replace(inner, words=("ape", *WORDS)), 32).build().eval()
+    assert isinstance(large, NestedUNet)
+    large.adopt(small)
+    x, t, prompts = torch.randn(2, 3, 2 * inner.size, 2 * inner.size), torch.rand(2, 1), ("a lion", None)
+    of_means = small(2 * F.avg_pool2d(x, 2), t, encode(small, *prompts))
+    whole = large(x, t, encode(large, *prompts))
+    assert (F.interpolate(of_means, scale_factor=2.0) - whole).abs().max() <= 1e-5
+
+
+def test_a_nested_network_goes_on_from_a_nested_one_but_is_no_beginning_for_one_alone():
+    one, other = learned(NESTED), NESTED.build()
+    other.adopt(one)
+    assert all(torch.equal(value, other.state_dict()[key]) for key, value in one.state_dict().items())
+    with pytest.raises(ValueError, match="other layers"):
+        SMALL.build().adopt(one)
+
+
+@pytest.mark.parametrize(
+    ("inner", "width", "reason"),
+    [(SMALL, 24, "multiple of 16"), (SMALL, 0, "multiple"), (replace(SMALL, guide=3), 16, "not nested")],
+)
+def test_impossible_levels_are_refused(inner, width, reason):
+    with pytest.raises(ValueError, match=reason):
+        NestedUNetConfig(inner, width)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -155,7 +156,34 @@ class Words:
         return next(self._pairs)
 
 
-class TextUNet(Network):
+class TextNetwork(Network):
+    """A network that is asked in words."""
+
+    @property
+    @abstractmethod
+    def vocabulary(self) -> Vocabulary:
+        """The words it knows."""
+
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """Words of a prompt that it reads, at most."""
+
+    def check(self, condition: str, model: str) -> tuple[str, ...]:
+        """The unknown words of a prompt; UsageError when there is no other."""
+        unknown = self.vocabulary.unknown(condition)
+        if unknown and len(unknown) == len(set(words(condition))):
+            near = self.vocabulary.near(unknown[0])
+            hint = f"; near it are {', '.join(near)}" if near else ""
+            raise UsageError(f"model {model} knows no word of {condition!r}{hint}")
+        return unknown
+
+    def read(self, conditions: Sequence[str | None]) -> Int[Tensor, "b l"]:
+        """Prompts as tokens; None and the empty prompt are nothing. Unknown words are left out."""
+        return self.vocabulary.read(conditions, self.length)
+
+
+class TextUNet(TextNetwork):
     """The UNet; `read` and `encode` are its text side, `forward` its picture side."""
 
     config: TextUNetConfig
@@ -201,18 +229,10 @@ class TextUNet(Network):
         """The words it knows."""
         return Vocabulary(self.config.words)
 
-    def check(self, condition: str, model: str) -> tuple[str, ...]:
-        """The unknown words of a prompt; UsageError when there is no other."""
-        unknown = self.vocabulary.unknown(condition)
-        if unknown and len(unknown) == len(set(words(condition))):
-            near = self.vocabulary.near(unknown[0])
-            hint = f"; near it are {', '.join(near)}" if near else ""
-            raise UsageError(f"model {model} knows no word of {condition!r}{hint}")
-        return unknown
-
-    def read(self, conditions: Sequence[str | None]) -> Int[Tensor, "b l"]:
-        """Prompts as tokens; None and the empty prompt are nothing. Unknown words are left out."""
-        return self.vocabulary.read(conditions, self.config.length)
+    @property
+    def length(self) -> int:
+        """Words of a prompt, at most."""
+        return self.config.length
 
     def encode(self, conditions: Shaped[Tensor, "b l"]) -> Encoded:
         """The pooled text, its layout, which words count, and the keys and values of the words for each attention."""
@@ -238,9 +258,18 @@ class TextUNet(Network):
     def answer(self, seen: Seen, condition: Encoded) -> Float[Tensor, "b o h w"]:
         """The blocks."""
         h, time = seen
-        pooled, layout, counts, *pairs = condition
+        return self.head(self.body(h, self.modulation(time, condition), condition))
+
+    def modulation(self, time: Float[Tensor, "b e"], condition: Encoded) -> Float[Tensor, "b e"]:
+        """The embedding of time and text that modulates every block."""
+        return F.silu(time + condition[0])
+
+    def body(
+        self, h: Float[Tensor, "b i h w"], modulation: Float[Tensor, "b e"], condition: Encoded
+    ) -> Float[Tensor, "b i h w"]:
+        """The blocks: from what was seen, at the finest level, to what is to be painted there."""
+        _, layout, counts, *pairs = condition
         reading = Words(counts, pairs)
-        embedding = F.silu(time + pooled)
         skips: list[Tensor] = []
         blocks = self.config.blocks
         for k, stage in enumerate(self.down):
@@ -248,13 +277,17 @@ class TextUNet(Network):
                 h = self.coarser[k // blocks - 1](h)
             if k == len(self.down) - blocks:
                 h = h + self.spread(F.adaptive_avg_pool2d(layout, (h.shape[-2], h.shape[-1])))
-            h = stage(h, embedding, reading)
+            h = stage(h, modulation, reading)
             skips.append(h)
-        h = self.middle(h, embedding, reading)
+        h = self.middle(h, modulation, reading)
         for k, stage in enumerate(self.up):
             if k and k % blocks == 0:
                 h = self.finer[k // blocks - 1](h)
-            h = stage(torch.cat([h, skips.pop()], dim=1), embedding, reading)
+            h = stage(torch.cat([h, skips.pop()], dim=1), modulation, reading)
+        return h
+
+    def head(self, h: Float[Tensor, "b i y x"]) -> Float[Tensor, "b o h w"]:
+        """The output from the last block's channels."""
         out: Tensor = self.shuffle(self.last(F.silu(self.norm(h))))
         return out
 

@@ -22,6 +22,7 @@ from sfumato.core.ramps import PlainWeight, read_weight
 from sfumato.core.schedules import Schedule, make_schedule
 from sfumato.errors import UsageError, one_of
 from sfumato.models.course_unet import CourseUNetConfig
+from sfumato.models.nested_unet import NestedUNetConfig
 from sfumato.models.network import NetworkConfig
 from sfumato.models.text_unet import TextUNetConfig
 from sfumato.training.data import TrainingData
@@ -209,6 +210,8 @@ class TextRecipe(Recipe):
     patch: Positive = 2
     widths: tuple[Positive, ...] = (64, 192, 384)
     """Channels of the network at each size."""
+    outer: Positive | None = None
+    """Channels of a level around a network for pictures of half the size; None for a network without one."""
     blocks: Positive = 1
     """Residual blocks at each size."""
     text_width: Positive = 256
@@ -238,12 +241,15 @@ class TextRecipe(Recipe):
             skipped += left_out
         return data
 
-    def network_config(self, shape: tuple[int, int, int], names: Sequence[str]) -> TextUNetConfig:
+    def network_config(self, shape: tuple[int, int, int], names: Sequence[str]) -> NetworkConfig:
         """The text UNet for pictures of this shape and captions of these words."""
+        nested = self.outer is not None
+        if nested and shape[-1] % 2:
+            raise UsageError(f"recipe {self.name}: with an outer level the size must be even, not {shape[-1]}")
         try:
-            return TextUNetConfig(
+            config = TextUNetConfig(
                 words=tuple(names),
-                size=shape[-1],
+                size=shape[-1] // 2 if nested else shape[-1],
                 channels=shape[0],
                 patch=self.patch,
                 widths=self.widths,
@@ -253,6 +259,7 @@ class TextRecipe(Recipe):
                 length=self.length,
                 guide=0 if self.low_res is None else shape[0],
             )
+            return config if self.outer is None else NestedUNetConfig(config, self.outer)
         except ValueError as error:
             raise UsageError(f"recipe {self.name}: {error}") from error
 

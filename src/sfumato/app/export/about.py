@@ -12,7 +12,7 @@ from sfumato.backends.network import NetworkDenoiser
 from sfumato.core.predictions import Prediction
 from sfumato.core.ramps import make_weight, weight_at
 from sfumato.core.schedules import Additive, Discrete, Schedule, strided
-from sfumato.models.text_unet import TextUNet
+from sfumato.models.text_unet import TextNetwork
 
 X0 = {
     Prediction.EPS: "(x - sigma * output) / alpha",
@@ -102,9 +102,9 @@ def conditions(model: NetworkDenoiser) -> dict[str, Any]:
     out: dict[str, Any] = {}
     if model.classes:
         out["classes"] = model.classes
-    if isinstance(model.network, TextUNet):
-        config = model.network.config
-        out["vocabulary"] = {"words": config.words, "length": config.length, "reading": READING}
+    network = model.network
+    if isinstance(network, TextNetwork):
+        out["vocabulary"] = {"words": network.vocabulary.words, "length": network.length, "reading": READING}
     if model.low_res is not None:
         out["guide"] = {
             "size": model.low_res.size,

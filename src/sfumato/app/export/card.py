@@ -15,6 +15,7 @@ from sfumato.app.export.source import LICENCES, Source
 from sfumato.core.ramps import PlainWeight
 from sfumato.core.schedules import Additive, Discrete
 from sfumato.files import sha256
+from sfumato.models.text_unet import TextNetwork
 from sfumato.training.datasets.sources import SOURCES
 
 CARD = "README.md"
@@ -73,8 +74,8 @@ def _purpose(source: Source) -> str:
     by = ""
     if model.classes:
         by = f", asked for by class: {_some(model.classes)}"
-    elif model.reads_text:
-        by = f", asked for in words, of which it knows {len(getattr(model.network.config, 'words', ())):,}"
+    elif isinstance(model.network, TextNetwork):
+        by = f", asked for in words, of which it knows {len(model.network.vocabulary.words):,}"
     if model.low_res is not None:
         size = model.low_res.size
         return f"Makes {_pictures(source)} from smaller ones of {size}×{size}{by}: the later stage of a cascade."

@@ -9,7 +9,7 @@ from sfumato.app.export.about import X0
 from sfumato.app.export.source import Source
 from sfumato.core.schedules import Additive, strided
 from sfumato.models.text import words
-from sfumato.models.text_unet import TextUNet
+from sfumato.models.text_unet import TextNetwork
 
 PICTURES = 4
 """Made by each example."""
@@ -24,12 +24,12 @@ def prompt(source: Source) -> str | None:
     model = source.model
     if model.classes:
         return model.classes[0]
-    if not isinstance(model.network, TextUNet):
+    if not isinstance(model.network, TextNetwork):
         return None
-    known = set(model.network.config.words)
+    known = set(model.network.vocabulary.words)
     subjects = source.data.get("subjects") or []
     names = (" ".join(word for word in words(str(row[0])) if word in known) for row in subjects if row)
-    return next((name for name in chain(names, model.network.config.words) if name), "")
+    return next((name for name in chain(names, model.network.vocabulary.words) if name), "")
 
 
 def with_onnxruntime(source: Source) -> str:

@@ -27,6 +27,7 @@ from sfumato.app.export.source import Source
 from sfumato.errors import SfumatoError, UsageError
 from sfumato.files import sha256, write_bytes, write_text
 from sfumato.models.network import Network
+from sfumato.models.text_unet import TextNetwork
 
 GRAPH, ABOUT = "model.onnx", "model.json"
 OPSET = 20
@@ -93,7 +94,7 @@ def examples(network: Network, rows: int) -> dict[str, Tensor]:
     if network.config.timed:
         inputs["time"] = torch.rand(rows, 1, generator=generator)
     if network.config.conditioned:
-        known = network.classes or getattr(network.config, "words", ())
+        known = network.vocabulary.words if isinstance(network, TextNetwork) else network.classes
         # A prompt of one word, of two, of three …
         prompts = [" ".join(known[: k + 1]) if not network.classes else known[k % len(known)] for k in range(rows - 1)]
         inputs["condition"] = network.read([*prompts, None])

@@ -43,6 +43,7 @@ DATA = {
     "pixel_range": [-1, 1],
     "subjects": [["a blue lion", ["3D render"]], ["rocket", []]],
 }
+BARS = load_recipe("text").make_schedule().alphas_cumprod
 STEPS = {"sample_steps": 4, "epochs": 400}
 FALLING = {"guidance": [4.0, 1.0]}
 MODELS = {
@@ -51,7 +52,7 @@ MODELS = {
     "flow": (CourseUNetConfig(4, size=8), "time", {**STEPS, "schedule": "flow", "prediction": "flow"}),
     "denoiser": (CourseUNetConfig(4, size=8, time=False), "denoiser", {"signal": 0.5}),
     "text": (TextUNetConfig(WORDS, **TEXT), "text", {**STEPS, **FALLING}),
-    "nested": (NestedUNetConfig(TextUNetConfig(WORDS, **{**TEXT, "size": 4}), 16), "text", STEPS),
+    "nested": (NestedUNetConfig(TextUNetConfig(WORDS, **{**TEXT, "size": 4}), 16, BARS), "text", STEPS),
     "stage": (TextUNetConfig(WORDS, **TEXT, guide=3), "upsample", {**STEPS, "low_res": 4}),
 }
 

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -17,7 +18,8 @@ from sfumato.models.weights import load_weights, save_weights
 
 WORDS = ("a", "blue", "house", "lion", "of", "rocket", "ship")
 SMALL = TextUNetConfig(WORDS, size=16, widths=(32, 64), attention=0, own_attention=1, text_width=32, length=5)
-NESTED = NestedUNetConfig(replace(SMALL, size=8), 16)
+BARS = linear(1000).alphas_cumprod
+NESTED = NestedUNetConfig(replace(SMALL, size=8), 16, BARS)
 both = pytest.mark.parametrize("config", [SMALL, NESTED], ids=["alone", "nested"])
 
 
@@ -61,9 +63,8 @@ def test_prompts_are_read_as_tokens_and_nothing_as_zeros():
     assert read.tolist() == [[1, 4, 0, 0], [0] * 4, [0] * 4, [4, 5, 1, 2]]
 
 
-@both
-def test_an_untrained_network_says_nothing_whatever_the_picture(config):
-    network = config.build()
+def test_an_untrained_network_says_nothing_whatever_the_picture():
+    network = SMALL.build()
     assert network(torch.randn(2, 3, 16, 16), torch.rand(2, 1), encode(network, "lion", None)).abs().max() == 0
 
 
@@ -205,15 +206,42 @@ def test_a_network_goes_on_from_another_one_for_larger_pictures_and_other_words(
 
 
 @pytest.mark.parametrize("inner", [SMALL, replace(SMALL, patch=1, widths=(32,)), replace(SMALL, size=20, patch=5)])
-def test_a_level_around_a_network_changes_nothing_of_what_it_has_learned(inner):
+@pytest.mark.parametrize("t", [0, 500, 999])
+def test_a_level_around_a_network_changes_nothing_of_what_it_says_of_small_pictures(inner, t):
     small = learned(inner)
-    large = NestedUNetConfig(replace(inner, words=("ape", *WORDS)), 32).build().eval()
+    large = NestedUNetConfig(replace(inner, words=("ape", *WORDS)), 32, BARS).build().eval()
     assert isinstance(large, NestedUNet)
     large.adopt(small)
-    x, t, prompts = torch.randn(2, 3, 2 * inner.size, 2 * inner.size), torch.rand(2, 1), ("a lion", None)
-    of_means = small(2 * F.avg_pool2d(x, 2), t, encode(small, *prompts))
-    whole = large(x, t, encode(large, *prompts))
-    assert (F.interpolate(of_means, scale_factor=2.0) - whole).abs().max() <= 1e-5
+    level, time, prompts = linear(1000).level(t), torch.full((2, 1), t / 1000), ("a lion", None)
+    x = torch.randn(2, 3, 2 * inner.size, 2 * inner.size)
+    v = large(x, time, encode(large, *prompts))
+    # The means of four pixels have half the noise: brought to variance 1 they are a small picture at another level.
+    norm = math.hypot(level.alpha, level.sigma / 2)
+    means = F.avg_pool2d(x, 2) / norm
+    v_small = small(means, time, encode(small, *prompts))
+    x0 = level.alpha * x - level.sigma * v
+    x0_small = level.alpha / norm * means - level.sigma / 2 / norm * v_small
+    assert (F.avg_pool2d(x0, 2) - x0_small).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("t", [0, 200, 500, 800, 999])
+def test_what_is_known_of_fine_detail_without_a_network_is_its_best_linear_estimate(t):
+    torch.manual_seed(0)
+    network, level = NESTED.build(), linear(1000).level(t)
+    fine = torch.randn(64, 3, 16, 16)
+    fine -= F.interpolate(F.avg_pool2d(fine, 2), scale_factor=2.0)
+    x0 = fine * NESTED.detail / fine.square().mean().sqrt()
+    noise = torch.randn_like(x0)
+    noise -= F.interpolate(F.avg_pool2d(noise, 2), scale_factor=2.0)
+    noise /= noise.square().mean().sqrt()
+    x, v = level.alpha * x0 + level.sigma * noise, level.alpha * noise - level.sigma * x0
+    with torch.no_grad():
+        said = network(x, torch.full((64, 1), t / 1000), encode(network, *[None] * 64))
+    best = (x * v).sum() / x.square().sum() * x
+    assert (said - best).square().mean() <= 1e-3 * (v - best).square().mean().clamp_min(1e-2)
+    # What is left to be learned is of one size at all levels, once it is divided by the factor of the outer level.
+    *_, factor, _ = network.see(x, torch.full((64, 1), t / 1000))
+    assert ((v - said) / factor).square().mean() == pytest.approx(1, abs=0.05)
 
 
 def test_a_nested_network_goes_on_from_a_nested_one_but_is_no_beginning_for_one_alone():
@@ -230,7 +258,13 @@ def test_a_nested_network_goes_on_from_a_nested_one_but_is_no_beginning_for_one_
 )
 def test_impossible_levels_are_refused(inner, width, reason):
     with pytest.raises(ValueError, match=reason):
-        NestedUNetConfig(inner, width)
+        NestedUNetConfig(inner, width, BARS)
+
+
+@pytest.mark.parametrize("changes", [{"alphas_cumprod": ()}, {"alphas_cumprod": (0.5, 1.0)}, {"detail": 0.0}])
+def test_impossible_preconditionings_are_refused(changes):
+    with pytest.raises(ValueError, match=r"alphas_cumprod of a schedule|must be above 0"):
+        replace(NESTED, **changes)
 
 
 @pytest.mark.parametrize(

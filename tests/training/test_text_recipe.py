@@ -52,7 +52,7 @@ def test_an_outer_level_goes_around_a_network_for_half_the_size(folder):
     plain = text_recipe(folder).network_config((3, 8, 8), names)
     assert isinstance(plain, TextUNetConfig)
     nested = text_recipe(folder, size=16, outer=32).network_config(shape, names)
-    assert nested == NestedUNetConfig(plain, 32)
+    assert nested == NestedUNetConfig(plain, 32, load_recipe("text").make_schedule().alphas_cumprod)
     assert nested.shape == shape
 
 
@@ -62,6 +62,8 @@ def test_an_outer_level_goes_around_a_network_for_half_the_size(folder):
         ({"size": 9, "outer": 32}, "with an outer level the size must be even, not 9"),
         ({"size": 16, "outer": 20}, "the width of the outer level must be a multiple of 16"),
         ({"size": 16, "outer": 32, "low_res": 8}, "is not nested"),
+        ({"size": 16, "outer": 32, "prediction": "eps"}, "the prediction must be v"),
+        ({"size": 16, "outer": 32, "schedule": "flow"}, "the schedule one of discrete times"),
     ],
 )
 def test_impossible_outer_levels_are_refused_in_one_line(folder, changes, said):

@@ -4,13 +4,18 @@ The inner network sees the means over 2×2 pixels and keeps all that it has lear
 is where is decided there, at a quarter of the cost. The outer level adds what the means cannot hold. (Gu et al. 2023,
 "Matryoshka Diffusion Models", section 3.2, nest UNets so and train all sizes at once; here the inner one comes first.)
 
-With N the inner network, A the means over 2×2 pixels and A* each of its pixels four times,
+Both predict v on a variance-preserving schedule. Let x = α x₀ + σ ε, A x the means, A* their pixels each four times,
+c² = α² + σ²/4. The mean of four noises has half their spread, so A x/c is a small picture at the level (α/c, σ/2c), of
+which the inner network N says v. In terms of that and of A x, the v of the means is
 
-    output = A*(a(t) N(b(t) A x) + c(t) A x) + outer(x, N)
+    v_A = N(A x/c)/2c − (3ασ/4c²) A x
 
-where outer is 0 and (a, b, c) = (1, 2, 0) at first: noise loses half its spread in a mean of four, and where there is
-nearly nothing but noise, where a text decides, the v of a mean is the mean of v. At cleaner levels both are in other
-units; the three factors are functions of the time that are learned.
+and what is left of the picture, x − A*A x, of spread τ, is estimated linearly before the outer level is asked (the
+preconditioning of Karras et al. 2022, table 1, for v):
+
+    v = A* v_A + ασ(1 − τ²)/(α²τ² + σ²) (x − A*A x) + τ/√(α²τ² + σ²) outer(x, N)
+
+The outer level begins as 0: until it has learned, the whole says of the means exactly what the inner network does.
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ from torch.nn import functional as F
 from sfumato.models.network import Encoded, NamedAxis, Network, NetworkConfig, Seen
 from sfumato.models.text import Vocabulary
 from sfumato.models.text_encoder import zeroed
-from sfumato.models.text_unet import GROUP, ResBlock, TextNetwork, TextUNet, TextUNetConfig, sinusoids
+from sfumato.models.text_unet import GROUP, ResBlock, TextNetwork, TextUNet, TextUNetConfig
 
 
 @dataclass(frozen=True)
@@ -37,14 +42,22 @@ class NestedUNetConfig(NetworkConfig):
 
     inner: TextUNetConfig
     """The network for pictures of half the size."""
-    width: int = 64
+    width: int
     """Channels of the outer level, at half the size in patches of 2×2 pixels; a multiple of 16."""
+    alphas_cumprod: tuple[float, ...]
+    """ᾱ of the schedule that it is trained on."""
+    detail: float = 0.12
+    """τ: the root mean square of what a picture in [−1, 1] is beside the means; of emoji art, 0.12."""
 
     def __post_init__(self) -> None:
         if self.inner.guide:
             raise ValueError("a network that makes pictures larger is not nested")
         if self.width < 1 or self.width % GROUP:
             raise ValueError(f"the width of the outer level must be a multiple of {GROUP}")
+        if not self.alphas_cumprod or not all(0 < bar < 1 for bar in self.alphas_cumprod):
+            raise ValueError("a nested network wants the alphas_cumprod of a schedule, between 0 and 1")
+        if self.detail <= 0:
+            raise ValueError("the detail of the outer level must be above 0")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -64,7 +77,8 @@ class NestedUNetConfig(NetworkConfig):
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> NestedUNetConfig:
         """From plain data. Raises TypeError for an unknown or missing key, ValueError for an impossible number."""
-        return cls(**{**data, "inner": TextUNetConfig.from_dict(data["inner"])})
+        bars = tuple(data["alphas_cumprod"])
+        return cls(**{**data, "inner": TextUNetConfig.from_dict(data["inner"]), "alphas_cumprod": bars})
 
     def build(self) -> NestedUNet:
         """The network, with random weights."""
@@ -82,9 +96,6 @@ class NestedUNet(TextNetwork):
         inner, width = config.inner, config.width
         patches, modulation = 4 * inner.channels, inner.widths[-1]
         self.inner = TextUNet(inner)
-        self.factors = zeroed(nn.Linear(modulation, 3))
-        with torch.no_grad():
-            self.factors.bias.copy_(torch.tensor([1.0, 2.0, 0.0]))
         self.first = nn.Conv2d(patches, width, 3, padding=1)
         self.down = ResBlock(width, width, modulation)
         self.coarser = zeroed(nn.Conv2d(width, inner.widths[0], 2 * inner.patch - 1, inner.patch, inner.patch - 1))
@@ -108,23 +119,27 @@ class NestedUNet(TextNetwork):
         return self.inner.encode(conditions)
 
     def see(self, x: Float[Tensor, "b i h w"], time: Float[Tensor, "b 1"] | None = None) -> Seen:
-        """What the inner network sees in the means, these and their factor in the output, and the patches."""
+        """What the inner network sees in the means, what is known of v without it, the factors of both, the patches."""
         assert time is not None
-        means = F.avg_pool2d(x, 2)
-        rows = self.factors(sinusoids(time, self.factors.in_features).to(x.dtype))
-        out, into, past = rows[:, :, None, None].split(1, dim=1)
-        return (*self.inner.see(into * means, time), past * means, out, self.first(F.pixel_unshuffle(x, 2)))
+        bars = torch.tensor(self.config.alphas_cumprod, device=x.device)
+        bar = bars[(time[:, 0] * len(bars)).round().long().clamp(0, len(bars) - 1), None, None, None]
+        alpha, sigma, tau = bar.sqrt(), (1 - bar).sqrt(), self.config.detail
+        mean_square, fine_square = alpha**2 + sigma**2 / 4, (alpha * tau) ** 2 + sigma**2
+        past, fine = -0.75 * alpha * sigma / mean_square, alpha * sigma * (1 - tau**2) / fine_square
+        means, patches = F.avg_pool2d(x, 2), F.pixel_unshuffle(x, 2)
+        known = fine.to(x) * patches + fours((past - fine).to(x) * means)
+        factors = (0.5 * mean_square.rsqrt()).to(x), (tau * fine_square.rsqrt()).to(x)
+        inner = self.inner.see(mean_square.rsqrt().to(x) * means, time)
+        return (*inner, known, *factors, self.first(patches))
 
     def answer(self, seen: Seen, condition: Encoded) -> Float[Tensor, "b o h w"]:
         """The inner network between the blocks of the outer level."""
-        inner, time, means, factor, h = seen
+        inner, time, known, coarse, fine, h = seen
         modulation = self.inner.modulation(time, condition)
         h = self.down(h, modulation)
         inner = self.inner.body(inner + self.coarser(h), modulation, condition)
-        coarse = factor * self.inner.head(inner) + means
         h = self.up(torch.cat([self.finer(inner), h], dim=1), modulation)
-        # Each of the coarse pixels stands for the patch of four: the same number in four channels.
-        patches = self.last(F.silu(self.norm(h))) + coarse.repeat_interleave(4, dim=1)
+        patches = known + fours(coarse * self.inner.head(inner)) + fine * self.last(F.silu(self.norm(h)))
         return F.pixel_shuffle(patches, 2)
 
     def named_axes(self) -> dict[str, NamedAxis]:
@@ -137,3 +152,8 @@ class NestedUNet(TextNetwork):
             self.inner.adopt(other)
         else:
             super().adopt(other)
+
+
+def fours(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
+    """Pictures of patches, d = 4c, of 2×2 pixels that are all alike."""
+    return x.repeat_interleave(4, dim=1)

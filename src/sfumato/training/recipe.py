@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from sfumato.core.cascade import LowResolution
 from sfumato.core.predictions import Prediction
 from sfumato.core.ramps import PlainWeight, read_weight
-from sfumato.core.schedules import Schedule, make_schedule
+from sfumato.core.schedules import Discrete, Schedule, make_schedule
 from sfumato.errors import UsageError, one_of
 from sfumato.models.course_unet import CourseUNetConfig
 from sfumato.models.nested_unet import NestedUNetConfig
@@ -259,7 +259,12 @@ class TextRecipe(Recipe):
                 length=self.length,
                 guide=0 if self.low_res is None else shape[0],
             )
-            return config if self.outer is None else NestedUNetConfig(config, self.outer)
+            if self.outer is None:
+                return config
+            schedule = self.make_schedule()
+            if not isinstance(schedule, Discrete) or self.prediction is not Prediction.V:
+                raise ValueError("with an outer level the prediction must be v and the schedule one of discrete times")
+            return NestedUNetConfig(config, self.outer, schedule.alphas_cumprod)
         except ValueError as error:
             raise UsageError(f"recipe {self.name}: {error}") from error
 

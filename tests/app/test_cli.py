@@ -362,6 +362,12 @@ def test_help_does_not_import_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.parametrize("model", ["digits", "emoji"])
+def test_to_load_a_model_imports_no_compiler(model):
+    code = f"import sys, sfumato; sfumato.load({model!r}); sys.exit('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_every_command_has_help(sfumato):
     names = [
         "generate",

@@ -99,14 +99,13 @@ class TextEncoder(nn.Module):
 
     def __init__(self, words: int, width: int, layers: int, length: int, head: int) -> None:
         super().__init__()
-        self.embed = nn.Embedding(words, width)
+        self.embed = nn.Embedding(words, width, _weight=_drawn(words, width))
         # Token 0 is padding, which is never seen: its row stands for the start.
-        self.position = nn.Parameter(torch.randn(length + 1, width) * 0.02)
+        self.position = nn.Parameter(_drawn(length + 1, width, std=0.02))
         self.layers = nn.ModuleList(TextLayer(width, head) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        nn.init.normal_(self.embed.weight)
 
-    def bag(self, tokens: Int[Tensor, "b l"]) -> Float[Tensor, "b d"]:
+    def bag(self, tokens: Int[Tensor, "b l"]) -> Tensor:
         """The sum of the words whatever their order, over the root of their number; nothing for no words."""
         vectors, known = self.embed(tokens), (tokens != PAD)[..., None]
         out: Tensor = (vectors * known).sum(1) / known.sum(1).clamp_min(1).sqrt().to(vectors)
@@ -120,3 +119,10 @@ class TextEncoder(nn.Module):
         for layer in self.layers:
             x = layer(x, counts)
         return self.norm(x), counts
+
+
+def _drawn(*shape: int, std: float = 1.0) -> Tensor:
+    """Normal random numbers. A network that is to be read is first made without numbers, on the device meta."""
+    numbers = torch.empty(shape)
+    # There torch would import all of its compiler, which takes as long as reading a model does.
+    return numbers if numbers.is_meta else numbers.normal_(std=std)

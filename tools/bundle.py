@@ -42,7 +42,7 @@ def bundle(run: RunDirectory, name: str) -> None:
     if checkpoint is None:
         raise SystemExit(f"{run.path} has no checkpoint")
     folder, trainer = Path(recipe.data), Trainer(recipe, recipe.load("train", print))
-    begun = begun_with(recipe.init)
+    begun = begun_with(recipe.init, recipe.init_sha256)
     if trainer.data.fingerprint != checkpoint.facts["data"]:
         raise SystemExit(f"the data at {recipe.data} are not those that {run.path} was trained on")
     trainer.restore(checkpoint)
@@ -89,19 +89,32 @@ def bundle(run: RunDirectory, name: str) -> None:
     print(f"{', '.join(file.name for file in files)}: {size:.1f} MB, epoch {facts['epoch']:.3f} of {recipe.epochs}")
 
 
-def begun_with(init: str) -> dict[str, Any] | None:
-    """How the weights came to be that a training began with, back to random ones: None."""
+def begun_with(init: str, expected: str | None) -> dict[str, Any] | None:
+    """How the weights came to be that a training began with, back to random ones: None.
+
+    `expected` is the hash that the training recorded of them: a bundled model may have been made anew since, and then
+    says itself what it was made of.
+    """
     if not init:
         return None
     path = Path(init)
-    weights = load_weights(path)
-    recipe = dict(weights.facts["recipe"])
-    # A bundled model says itself what it was begun with: the files of that need not be here any more.
     told = path.with_name(re.sub(r"-1-of-\d+$", "", path.stem) + ".json")
-    bundled = path.parent.name == FOLDER.name and told.is_file()
-    before = json.loads(told.read_text())["begun_with"] if bundled else begun_with(recipe.get("init", ""))
-    recipe |= {key: Path(recipe.get(key, "")).name for key in ("data", "init")}
-    return {"sha256": sha256(*weights.files), "steps": weights.facts["step"], "recipe": recipe, "begun_with": before}
+    if path.parent.name == FOLDER.name and told.is_file():
+        # The files of what a bundled model was begun with need not be here any more: it says itself what they were.
+        known = json.loads(told.read_text())
+        while known and known["sha256"] != expected:
+            known = known["begun_with"]
+        found = known and {key: known[key] for key in ("sha256", "steps", "recipe", "begun_with")}
+    else:
+        weights = load_weights(path)
+        recipe = dict(weights.facts["recipe"])
+        before = begun_with(recipe.get("init", ""), recipe.get("init_sha256"))
+        recipe |= {key: Path(recipe.get(key, "")).name for key in ("data", "init")}
+        hashed, steps = sha256(*weights.files), weights.facts["step"]
+        found = {"sha256": hashed, "steps": steps, "recipe": recipe, "begun_with": before}
+    if not found or found["sha256"] != expected:
+        raise SystemExit(f"{init} is not any more what a training began with, of SHA-256 {expected}")
+    return found
 
 
 if __name__ == "__main__":

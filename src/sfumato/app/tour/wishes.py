@@ -30,7 +30,7 @@ def of_words(model: Model) -> Prompts:
         hybrids=pairs(_HYBRIDS),
         logo=next(iter(say.singles(_LOGOS, 1)), None),
         several=tuple(ways_of(three, THREE) for three in say.some(_THREES, 3, 3)),
-        rearranged=tuple(ways_of(pair, ("identity", view)) for view in REARRANGED for pair in pairs(_ANAGRAMS, 2)),
+        rearranged=tuple(ways_of(pair, ("identity", view)) for view in REARRANGED for pair in pairs(_REARRANGED, 2)),
         regions=pairs(_REGIONS, 3),
         wide=say.singles(_WIDE, 2),
         bands=say.some(_BANDS, 3, 3),
@@ -99,7 +99,10 @@ _EDITS = ("a rocket ship", "a photo of a hipster barista", "a photo of a dog")
 _PAINTS = ("a rocket ship", "a lighthouse", "a photo of a dog")
 _ANAGRAMS = (
     (_CAMPFIRE, _MAN),
+    ("a castle", "a panda"),
     (_VILLAGE, _CAMPFIRE),
+    ("a wolf", "a horse face"),
+    ("a dog", "a cat face"),
     ("a photo of a cat", "a photo of a lion"),
     ("a photo of a muffin", "a photo of a chihuahua"),
     ("an oil painting of a crescent moon cradling a sleeping figure", "an ocean wave crashing against a lighthouse"),
@@ -107,6 +110,7 @@ _ANAGRAMS = (
     ("a duck", "a rabbit"),
     ("a cat", "a lion"),
 )
+_REARRANGED = (("a water wave", "a volcano"), ("a dog", "a cat face"), (_CAMPFIRE, _MAN))
 _HYBRIDS = (
     ("a lithograph of a skull", "a lithograph of waterfalls"),
     ("a photo of a cat", "a photo of a tiger"),
@@ -136,4 +140,9 @@ _MOTIONS = (
     ("a cat", "a car"),
 )
 _COLOURS = ((_VILLAGE, "a photo of flowers"), ("a photo of a dog", "a rainbow"), ("a dog", "a rainbow"))
-_HARD = (("a photo of a muffin", "a photo of a chihuahua"), (_CAMPFIRE, _MAN), ("a cat", "a lion"))
+_HARD = (
+    ("a castle", "a panda"),
+    ("a photo of a muffin", "a photo of a chihuahua"),
+    (_CAMPFIRE, _MAN),
+    ("a cat", "a lion"),
+)

@@ -20,9 +20,9 @@ PAIRS = [("6", "9"), ("0", "0"), ("1", "1"), ("8", "8"), ("9", "6"), ("2", "2"),
 SEEDS = range(16)
 WORDS = {
     "a panda": "panda",
-    "a volcano": "volcano",
+    "a rocket ship": "rocket",
     "a sticker of a tiger face": "tiger face",
-    "a strawberry": "strawberry",
+    "an oil painting of a sunflower": "sunflower",
 }
 """Prompts, and the names that the judge has for what they ask for."""
 

@@ -30,6 +30,7 @@ from sfumato.errors import UsageError
 from sfumato.files import sha256
 from sfumato.models.course_unet import CourseUNetConfig
 from sfumato.models.nested_unet import NestedUNetConfig
+from sfumato.models.refining_unet import RefiningUNetConfig
 from sfumato.models.text_unet import TextUNetConfig
 from sfumato.models.weights import save_weights
 from sfumato.training.recipe import load_recipe
@@ -53,7 +54,11 @@ MODELS = {
     "denoiser": (CourseUNetConfig(4, size=8, time=False), "denoiser", {"signal": 0.5}),
     "text": (TextUNetConfig(WORDS, **TEXT), "text", {**STEPS, **FALLING}),
     "nested": (NestedUNetConfig(TextUNetConfig(WORDS, **{**TEXT, "size": 4}), 16, BARS), "text", STEPS),
-    "stage": (TextUNetConfig(WORDS, **TEXT, guide=3), "upsample", {**STEPS, "low_res": 4}),
+    "stage": (
+        RefiningUNetConfig(TextUNetConfig(WORDS, **TEXT, guide=3), BARS),
+        "upsample",
+        {**STEPS, "low_res": 4, "low_res_noise": 0.1},
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """The recipe `text`: from a folder of captioned pictures to a network, and from small pictures to larger ones."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from sfumato.core.cascade import LowResolution
 from sfumato.errors import UsageError
 from sfumato.models.nested_unet import NestedUNetConfig
+from sfumato.models.refining_unet import RefiningUNetConfig
 from sfumato.models.text_unet import TextUNetConfig
 from sfumato.models.weights import load_weights
 from sfumato.training.directory import RunDirectory
@@ -56,6 +59,16 @@ def test_an_outer_level_goes_around_a_network_for_half_the_size(folder):
     assert nested.shape == shape
 
 
+def test_a_later_stage_refines_the_smaller_picture(folder):
+    names, shape = ("lion", "owl"), (3, 8, 8)
+    plain = text_recipe(folder).network_config(shape, names)
+    assert isinstance(plain, TextUNetConfig)
+    recipe = text_recipe(folder, low_res=4, low_res_noise=0.05)
+    bars = load_recipe("text").make_schedule().alphas_cumprod
+    assert recipe.network_config(shape, names) == RefiningUNetConfig(replace(plain, guide=3), bars)
+    assert recipe.low_resolution() == LowResolution(4, t=0.05)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -63,6 +76,7 @@ def test_an_outer_level_goes_around_a_network_for_half_the_size(folder):
         ({"size": 16, "outer": 20}, "the width of the outer level must be a multiple of 16"),
         ({"size": 16, "outer": 32, "low_res": 8}, "is not nested"),
         ({"size": 16, "outer": 32, "prediction": "eps"}, "the prediction must be v"),
+        ({"size": 16, "low_res": 8, "prediction": "eps"}, "the prediction must be v"),
         ({"size": 16, "outer": 32, "schedule": "flow"}, "the schedule one of discrete times"),
     ],
 )

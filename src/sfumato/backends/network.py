@@ -145,7 +145,7 @@ def load_network(
         low, high = map(float, weights.facts.get("data", {}).get("pixel_range", (0, 1)))
         steps = 1 if isinstance(schedule, Additive) else min(recipe["sample_steps"], recipe["timesteps"])
         config = weights.network.config
-        low_res = LowResolution(recipe["low_res"]) if recipe.get("low_res") else None
+        low_res = LowResolution(recipe["low_res"], t=recipe["low_res_noise"]) if recipe.get("low_res") else None
         # 2 pixels at 64, as in the course, and in proportion; the strokes of small pictures are parted best by 1.5.
         hybrid_sigma = max(1.5, config.shape[-1] / 32)
         guidance = read_weight(recipe["guidance"]) if config.conditioned else 1.0

@@ -10,8 +10,8 @@ which the inner network N says v. In terms of that and of A x, the v of the mean
 
     v_A = N(A x/c)/2c − (3ασ/4c²) A x
 
-and what is left of the picture, x − A*A x, of spread τ, is estimated linearly before the outer level is asked (the
-preconditioning of Karras et al. 2022, table 1, for v):
+and what is left of the picture, x − A*A x, of spread τ, is estimated linearly before the outer level is asked
+(`linear_estimate`):
 
     v = A* v_A + ασ(1 − τ²)/(α²τ² + σ²) (x − A*A x) + τ/√(α²τ² + σ²) outer(x, N)
 
@@ -28,6 +28,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sfumato.models.linear_estimate import checked, levels_at
 from sfumato.models.network import Encoded, NamedAxis, Network, NetworkConfig, Seen
 from sfumato.models.text import Vocabulary
 from sfumato.models.text_encoder import zeroed
@@ -54,10 +55,7 @@ class NestedUNetConfig(NetworkConfig):
             raise ValueError("a network that makes pictures larger is not nested")
         if self.width < 1 or self.width % GROUP:
             raise ValueError(f"the width of the outer level must be a multiple of {GROUP}")
-        if not self.alphas_cumprod or not all(0 < bar < 1 for bar in self.alphas_cumprod):
-            raise ValueError("a nested network wants the alphas_cumprod of a schedule, between 0 and 1")
-        if self.detail <= 0:
-            raise ValueError("the detail of the outer level must be above 0")
+        checked(self.alphas_cumprod, self.detail)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -121,14 +119,12 @@ class NestedUNet(TextNetwork):
     def see(self, x: Float[Tensor, "b i h w"], time: Float[Tensor, "b 1"] | None = None) -> Seen:
         """What the inner network sees in the means, what is known of v without it, the factors of both, the patches."""
         assert time is not None
-        bars = torch.tensor(self.config.alphas_cumprod, device=x.device)
-        bar = bars[(time[:, 0] * len(bars)).round().long().clamp(0, len(bars) - 1), None, None, None]
-        alpha, sigma, tau = bar.sqrt(), (1 - bar).sqrt(), self.config.detail
-        mean_square, fine_square = alpha**2 + sigma**2 / 4, (alpha * tau) ** 2 + sigma**2
-        past, fine = -0.75 * alpha * sigma / mean_square, alpha * sigma * (1 - tau**2) / fine_square
+        at, tau = levels_at(time, self.config.alphas_cumprod), self.config.detail
+        mean_square = at.alpha**2 + at.sigma**2 / 4
+        past, fine = -0.75 * at.alpha * at.sigma / mean_square, at.known(tau)
         means, patches = F.avg_pool2d(x, 2), F.pixel_unshuffle(x, 2)
         known = fine.to(x) * patches + fours((past - fine).to(x) * means)
-        factors = (0.5 * mean_square.rsqrt()).to(x), (tau * fine_square.rsqrt()).to(x)
+        factors = (0.5 * mean_square.rsqrt()).to(x), at.gain(tau).to(x)
         inner = self.inner.see(mean_square.rsqrt().to(x) * means, time)
         return (*inner, known, *factors, self.first(patches))
 

@@ -15,11 +15,12 @@ from sfumato.errors import SfumatoError, UsageError
 from sfumato.models.course_unet import CourseUNetConfig
 from sfumato.models.nested_unet import NestedUNetConfig
 from sfumato.models.network import Network, NetworkConfig
+from sfumato.models.refining_unet import RefiningUNetConfig
 from sfumato.models.text_unet import TextUNetConfig
 from sfumato.tensors import read_tensors, write_tensors
 
 ARCHITECTURES: dict[str, type[NetworkConfig]] = {
-    config.kind: config for config in (CourseUNetConfig, TextUNetConfig, NestedUNetConfig)
+    config.kind: config for config in (CourseUNetConfig, TextUNetConfig, NestedUNetConfig, RefiningUNetConfig)
 }
 """The networks that a file can hold, by kind."""
 

@@ -24,6 +24,7 @@ from sfumato.errors import UsageError, one_of
 from sfumato.models.course_unet import CourseUNetConfig
 from sfumato.models.nested_unet import NestedUNetConfig
 from sfumato.models.network import NetworkConfig
+from sfumato.models.refining_unet import RefiningUNetConfig
 from sfumato.models.text_unet import TextUNetConfig
 from sfumato.training.data import TrainingData
 from sfumato.training.datasets import Skipped, load_data, summary
@@ -222,10 +223,12 @@ class TextRecipe(Recipe):
     """Pictures are kept at this multiple of their size, so that turned ones stay sharp."""
     low_res: Positive | None = None
     """Size of the smaller pictures that the network makes larger, for a later stage of a cascade."""
+    low_res_noise: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """Standard deviation of the noise in smaller pictures, [−1, 1], when sampling; in training 0 to twice that."""
 
     def low_resolution(self) -> LowResolution | None:
         """The smaller pictures, where the network is a later stage."""
-        return None if self.low_res is None else LowResolution(self.low_res)
+        return None if self.low_res is None else LowResolution(self.low_res, t=self.low_res_noise)
 
     def load(
         self, split: Literal["train", "test"], warn: Callable[[str], None], skipped: list[Skipped] | None = None
@@ -259,11 +262,15 @@ class TextRecipe(Recipe):
                 length=self.length,
                 guide=0 if self.low_res is None else shape[0],
             )
-            if self.outer is None:
+            if self.outer is None and self.low_res is None:
                 return config
             schedule = self.make_schedule()
             if not isinstance(schedule, Discrete) or self.prediction is not Prediction.V:
-                raise ValueError("with an outer level the prediction must be v and the schedule one of discrete times")
+                raise ValueError(
+                    "with outer or low_res the prediction must be v and the schedule one of discrete times"
+                )
+            if self.outer is None:
+                return RefiningUNetConfig(config, schedule.alphas_cumprod)
             return NestedUNetConfig(config, self.outer, schedule.alphas_cumprod)
         except ValueError as error:
             raise UsageError(f"recipe {self.name}: {error}") from error

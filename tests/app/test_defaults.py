@@ -79,3 +79,7 @@ def test_a_model_that_makes_nothing_larger_is_told_so():
 )
 def test_the_model_is_the_one_that_knows_the_prompts(prompts, model):
     assert defaults.model_for(prompts) == model
+
+
+def test_a_picture_is_made_larger_by_the_stage_of_the_usual_model():
+    assert defaults.model_for(["a lion"], "upscale") == "emoji/128"

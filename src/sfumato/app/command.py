@@ -124,7 +124,7 @@ def _origin(first: FromPicture, jobs: Sequence[AnyJob], image: str | None, mask:
 def _model(jobs: Sequence[AnyJob]) -> list[str]:
     """The model, unless it is the one that the command takes for these prompts by itself."""
     asked = [prompt for job in jobs for prompt in prompts_of(job.model_dump(mode="json", include=_ASKS))]
-    return [] if jobs[0].model == model_for(asked) else ["--model", jobs[0].model]
+    return [] if jobs[0].model == model_for(asked, jobs[0].kind) else ["--model", jobs[0].model]
 
 
 def _common(job: AnyJob) -> list[str]:

@@ -31,10 +31,15 @@ JUMP = 5
 """Steps of a stretch that RePaint walks again."""
 
 
-def model_for(prompts: Iterable[str | None]) -> str:
-    """The bundled model that is taken where nobody names one: that whose classes all prompts are, else `MODEL`."""
+def model_for(prompts: Iterable[str | None], kind: str = "generate") -> str:
+    """The bundled model that is taken where nobody names one: that whose classes all prompts are, else `MODEL`.
+
+    To upscale it is what makes the pictures of `MODEL` larger.
+    """
     from sfumato.backends.registry import bundled_models, classes_of
 
+    if kind == "upscale":
+        return bundled_models()[MODEL].defaults.larger or MODEL
     asked = {prompt for prompt in prompts if prompt is not None}
     return next((name for name in bundled_models() if asked and asked <= set(classes_of(name))), MODEL)
 

@@ -114,7 +114,7 @@ class _Work:
                 f"kind: {'none is given' if kind is None else repr(kind)}; choose one of {', '.join(KINDS)}"
             )
         model, dtype = (given.pop(name, getattr(self.options, name)) for name in ("model", "dtype"))
-        model = model_for(prompts_of(given)) if model is None else model
+        model = model_for(prompts_of(given), kind) if model is None else model
         for name, value in {"model": model, "dtype": dtype}.items():
             if not isinstance(value, str):
                 raise UsageError(f"{name}: a name, please, not {value!r}")

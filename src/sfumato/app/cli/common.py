@@ -133,9 +133,9 @@ class Sampling(Output):
         """The model."""
         return self.load(self.model or MODEL, self.dtype)
 
-    def asked(self: Asking, prompts: Iterable[str | None]) -> Asking:
-        """The same options with the model for these prompts where none is named."""
-        return self if self.model is not None else dataclasses.replace(self, model=model_for(prompts))
+    def asked(self: Asking, prompts: Iterable[str | None], kind: str = "generate") -> Asking:
+        """The same options with the model for a kind of job and these prompts where none is named."""
+        return self if self.model is not None else dataclasses.replace(self, model=model_for(prompts, kind))
 
     def jobs(
         self, kind: str, variants: Sequence[dict[str, Any]], steps: int | None = None, seeds: int | None = None

@@ -225,7 +225,7 @@ def upscale(image: Image, prompt: Prompt = None, *, options: Sampling) -> None:
     from sfumato.app.pictures import read_picture
     from sfumato.images import read_image
 
-    options = options.asked([prompt])
+    options = options.asked([prompt], "upscale")
     model = options.loaded
     own = small_level(model)
     levels = options.noise_level or [own]

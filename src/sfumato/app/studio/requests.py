@@ -72,7 +72,8 @@ class Requests:
         given = {name: value for name, value in request.job.items() if value is not None}
         check_bounds(given)
         kind = given.get("kind")
-        name = self.models.find(given["model"] if "model" in given else defaults.model_for(defaults.prompts_of(given)))
+        usual = defaults.model_for(defaults.prompts_of(given), str(kind))
+        name = self.models.find(given.get("model", usual))
         dtype = given.pop("dtype", "auto")
         model = self.models.load(name, self.models.dtype(name) if dtype == "auto" else str(dtype))
         fields = self._filled({**given, "model": name}, str(kind), model)

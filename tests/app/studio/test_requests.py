@@ -205,7 +205,7 @@ REFUSED = {
     "a huge panorama": ({"kind": "panorama", "width": 4000, "height": 4000}, "crops"),
     "a dense panorama": ({"kind": "panorama", "width": 400, "height": 400, "overlap": 0.99}, "crops"),
     "a panorama of letters": ({"kind": "panorama", "width": "many"}, "width"),
-    "a picture for nothing": ({"kind": "upscale"}, "makes no picture larger"),
+    "a picture for nothing": ({"kind": "upscale", "model": "digits"}, "makes no picture larger"),
     "an upload that is not there": ({"kind": "edit", "image": {"upload": "0" * 64}}, "bring it again"),
     "an upload by a path": ({"kind": "edit", "image": {"upload": "../../etc/passwd"}}, "image.upload"),
     "an upload with more": ({"kind": "edit", "image": {"upload": "0" * 64, "path": "/"}}, "image.path: no such field"),

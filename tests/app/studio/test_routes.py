@@ -87,7 +87,12 @@ def test_everything_that_hello_offers_can_be_asked_for(studio):
         for spacing in told["spacings"]:
             studio.job(kind="generate", sampler=sampler, spacing=spacing)
     for model in told["models"]:
-        studio.job(kind="generate", model=model["name"], steps=model["steps"], guidance=model["guidance"])
+        first = next((m for m in told["models"] if m["larger"] and m["larger"]["name"] == model["name"]), None)
+        assert (first is None) == (model["low_res"] is None)  # a later stage is offered after its first one
+        if first is None:
+            studio.job(kind="generate", model=model["name"], steps=model["steps"], guidance=model["guidance"])
+        else:
+            studio.job(kind="generate", model=first["name"], larger=[model["name"]])
 
 
 # Uploads.

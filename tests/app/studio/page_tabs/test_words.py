@@ -50,3 +50,21 @@ def test_weights_are_written_as_on_the_command_line(modules):
     found = modules("reading-rows.js", code, ["", "2", "2..0.5", "a", "2..", "1..2..3"])
     assert found[:3] == [None, 2, [2, 0.5]]
     assert all(text.startswith("it wants a number, or two such as 2..0.5") for text in found[3:])
+
+
+def test_ink_shows_on_the_paper_until_somebody_chooses(modules):
+    code = """(m) => {
+      const none = () => {};
+      const tools = m.brushTools({ mask: false, undo: none, redo: none, negate: none, wipe: none, changed: none });
+      const inks = [false, true, false].map((colour) => (tools.setColours(colour), tools.ink[0]));
+      tools.setColours(true);
+      const sheet = document.createElement("div");
+      sheet.append(...[tools.element].flat());
+      sheet.querySelectorAll("button.ink")[3].click();
+      const red = tools.ink.join();
+      tools.setColours(true);
+      return [...inks, tools.ink.join() === red];
+    }"""
+    light, dark, again, kept = modules("brush-tools.js", code)
+    assert (light, again, kept) == (255, 255, True)
+    assert dark < 64

@@ -22,6 +22,7 @@ export function brushTools({ mask, undo, redo, negate, wipe, changed }) {
   let softness = mask;
   let size = mask ? 14 : 8;
   let ink = mask ? [255, 255, 255] : null;
+  let chosen = false;
 
   const buttons = Object.fromEntries(TOOLS.map(([id, text]) => [id, iconButton(id, text, () => pick(id), { data: { tool: id } })]));
   const soft = iconButton("soft", "Soft edge", () => setSoft(!softness), { data: { tool: "soft" } });
@@ -54,14 +55,19 @@ export function brushTools({ mask, undo, redo, negate, wipe, changed }) {
     if (tool === "eraser") pick("brush");
   }
 
+  function chooseInk(next) {
+    chosen = true;
+    setInk(next);
+  }
+
   function setColours(colour) {
     if (mask) return;
     const one = ([text, value]) =>
-      h("button", { type: "button", class: "ink", title: text, "aria-label": text, data: { ink: value }, style: { "--ink-colour": value }, onclick: () => setInk(rgb(value)) });
-    const any = () => h("input", { type: "color", value: "#2a6f97", title: "any colour", "aria-label": "any colour", oninput: (event) => setInk(rgb(event.target.value)) });
+      h("button", { type: "button", class: "ink", title: text, "aria-label": text, data: { ink: value }, style: { "--ink-colour": value }, onclick: () => chooseInk(rgb(value)) });
+    const any = () => h("input", { type: "color", value: "#2a6f97", title: "any colour", "aria-label": "any colour", oninput: (event) => chooseInk(rgb(event.target.value)) });
     fill(inks, (colour ? COLOURS : GREYS).map(one), colour ? any() : null);
     // On dark paper light, on light paper dark, until somebody chooses.
-    const usable = ink !== null && (colour || ink.every((value) => value === ink[0]));
+    const usable = chosen && (colour || ink.every((value) => value === ink[0]));
     setInk(usable ? ink : rgb(colour ? "#1d1d1b" : "#ffffff"));
   }
 
@@ -94,7 +100,7 @@ export function brushTools({ mask, undo, redo, negate, wipe, changed }) {
     },
     how: () => ({ ink: tool !== "eraser" ? ink : mask ? [0, 0, 0] : null, softness }),
     setColours,
-    negateInk: () => setInk(ink.map((value) => 255 - value)),
+    negateInk: () => chooseInk(ink.map((value) => 255 - value)),
     show,
     keys: [
       { keys: "b", what: "brush", run: () => pick("brush") },

@@ -102,6 +102,15 @@ def test_the_judge_that_reads_such_pictures_is_found():
             judge_of(name, shape, prompts)
 
 
+def test_one_reading_competes_with_every_name_but_its_own():
+    prompt = "a sticker of a tiger face"
+    classes = judge_of("auto", (3, 64, 64), [prompt]).classes
+    assert classes[0] == prompt
+    assert not {"tiger face", "tiger"} & set(classes)
+    assert {"lion", "cat face"} <= set(classes)
+    assert judge_of("auto", (3, 64, 64), ["a tiger", "a tiger face"]).classes == ("a tiger", "a tiger face")
+
+
 def test_commands(sfumato, tmp_path):
     found = sfumato("anagram", "4", "8", "--best-of", "6", "-n", "2", "--steps", "3", "-o", tmp_path, "--seed", "3")
     assert found.code == 0, found.err

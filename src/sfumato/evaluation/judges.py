@@ -15,6 +15,7 @@ from sfumato.errors import UsageError, one_of
 from sfumato.evaluation.judge import JUDGES, load_judge
 from sfumato.evaluation.matcher import MATCHERS, Matcher, has_matcher, load_matcher, read_matcher
 from sfumato.evaluation.samples import Classifier
+from sfumato.models.text import words
 
 CLIP = "clip:"
 """What the name of a judge that transformers runs begins with."""
@@ -90,5 +91,8 @@ def judge_of(name: str, shape: tuple[int, int, int], prompts: Sequence[str]) -> 
 
 
 def _with_names(matcher: Matcher, prompts: tuple[str, ...]) -> Among:
-    # Readings compete with each other (what Geng et al. 2024 call concealment); one alone with all else there is.
-    return Among(matcher, prompts if len(prompts) > 1 else tuple(dict.fromkeys((*prompts, *matcher.names))))
+    # Readings compete with each other (what Geng et al. 2024 call concealment); one alone with all else there is, but
+    # not with its own name: of a sunflower, `sunflower` is no other reading.
+    asked = {word for prompt in prompts for word in words(prompt)}
+    others = tuple(name for name in matcher.names if not asked.issuperset(words(name)))
+    return Among(matcher, prompts if len(prompts) > 1 else (*prompts, *others))

@@ -7,17 +7,36 @@ does, and how many the plain way; and how near its rate comes to the fastest con
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from benchmarks.machine import peak
 from benchmarks.page import add_option, emit
 from benchmarks.paired import timed
 from benchmarks.rows import ROWS
 from sfumato.evaluation.samples import markdown_table
+
+Shape = tuple[int, ...]
+
+
+def _convolution(x: Shape, weight: Shape, *_: Any, out_shape: Shape) -> int:
+    return int(conv_flop_count(x, weight, out_shape))
+
+
+def _linear(x: Shape, *_: Any, out_shape: Shape) -> int:
+    return 2 * math.prod(out_shape) * x[-1]
+
+
+LAID_OUT = {
+    torch.ops.mkldnn._convolution_pointwise: _convolution,
+    torch.ops.mkldnn._linear_pointwise: _linear,
+}
+"""The operations of `sfumato.models.onednn`, which torch does not count."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     case = ROWS[given.row]()
     case.ours()
     seconds = timed(case.ours)
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False, custom_mapping=LAID_OUT) as counter:
         case.ours()
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         case.ours()

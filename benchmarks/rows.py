@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from sfumato.backends.registry import load
 from sfumato.core.estimates import guided as guided_tree
 from sfumato.core.plan import Plan
 from sfumato.models.course_unet import CourseUNet, CourseUNetConfig
+from sfumato.models.network import Network
 from sfumato.models.text_unet import TextUNet, TextUNetConfig
 from sfumato.training.data import ImageData
 from sfumato.training.datasets.typeset import load_typeset
@@ -141,11 +143,45 @@ def forty_digits() -> Case:
     )
 
 
-def text_picture() -> Case:
-    """One picture of 64 pixels with 25 guided steps of a text network (random weights: speed knows no quality)."""
+def _text_network() -> TextUNet:
+    """With random weights: speed knows no quality."""
     torch.manual_seed(SEED)
-    words = tuple(sorted({f"word{k}" for k in range(2000)}))
-    network = TextUNet(TextUNetConfig(words)).eval()
+    return TextUNet(TextUNetConfig(tuple(sorted({f"word{k}" for k in range(2000)})))).eval()
+
+
+def layouts() -> Case:
+    """What a text network is asked in a guided step of one picture, by torch's layers and by laid-out ones."""
+    network = _text_network()
+    with torch.no_grad():
+        plain = copy.deepcopy(network).to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        condition = plain.encode(plain.read([None, "word1 word2 word3"]))
+    x = torch.randn(2, 3, 64, 64).to(torch.bfloat16, memory_format=torch.channels_last)
+    time = torch.full((2, 1), 0.5)
+    flops = 2 * forward_flops(network, x[:1].float(), time[:1], network.encode(network.read(["word1"])))
+
+    def calls(asked: Network) -> Callable[[], None]:
+        @torch.no_grad()
+        def call() -> None:
+            for _ in range(5):
+                asked(x, time, condition)
+
+        return call
+
+    ours = network.ready(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Case(
+        "the network of a guided step, a text picture",
+        calls(plain),
+        calls(ours),
+        5,
+        "steps",
+        flops,
+        "plain: the same network in bfloat16, with layers of torch",
+    )
+
+
+def text_picture() -> Case:
+    """One picture of 64 pixels with 25 guided steps of a text network."""
+    network = _text_network()
     recipe = load_recipe("text")
     schedule = recipe.make_schedule()
     model = NetworkDenoiser("text", network, schedule, recipe.prediction, torch.bfloat16, pixel_range=(-1.0, 1.0))
@@ -185,6 +221,7 @@ ROWS: dict[str, Callable[[], Case]] = {
     "step-float32": partial(guided_step, "float32"),
     "digits": forty_digits,
     "text": text_picture,
+    "layouts": layouts,
 }
 """Cases by name; each is made when it is run."""
 

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from sfumato.models.onednn import can_lay_out, lay_out
+
 Encoded = tuple[Tensor, ...]
 """A network's own reading of some conditions: tensors whose first axis is the condition. Empty where it has none."""
 Seen = tuple[Tensor, ...]
@@ -133,7 +135,10 @@ class Network(nn.Module, ABC):
 
     def ready(self, dtype: torch.dtype) -> Network:
         """A copy for sampling alone, with its weights in `dtype`, as fast as the architecture can be made."""
-        return copy.deepcopy(self).eval().to(dtype)
+        copied = copy.deepcopy(self).eval().requires_grad_(False).to(dtype)
+        if can_lay_out(copied):
+            lay_out(copied)
+        return copied
 
 
 def _by_name(own: Tensor, other: Tensor, axis: NamedAxis, known: NamedAxis) -> Tensor:

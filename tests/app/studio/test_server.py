@@ -41,6 +41,13 @@ def test_a_port_that_was_asked_for_and_is_taken_is_told():
             pass
 
 
+def test_an_answer_in_two_pieces_does_not_wait_for_the_first_to_be_acknowledged():
+    with listening_at("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize("host", ["203.0.113.9", "nowhere.invalid", "a b", ""])
 def test_an_address_that_is_none_of_this_machine_is_told(host, monkeypatch):
     def look_up(name, *arguments, **options):

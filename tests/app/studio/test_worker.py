@@ -181,6 +181,11 @@ def test_what_goes_wrong_is_one_line_for_users_and_a_traceback_in_the_log(studio
     assert studio.ended(studio.submit({"jobs": jobs(steps=3)})).state == "done"
 
 
+def test_the_worker_gives_way_to_the_server(studio):
+    behind = os.getpriority(os.PRIO_PROCESS, studio.pid) - os.getpriority(os.PRIO_PROCESS, 0)
+    assert behind > 0 or os.getpriority(os.PRIO_PROCESS, 0) == 19
+
+
 def test_a_ctrl_c_in_the_terminal_is_the_parents_business(studio):
     run = studio.submit({"jobs": jobs(4)})
     studio.walking(run)

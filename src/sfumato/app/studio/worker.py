@@ -26,6 +26,8 @@ LOG = "worker.log"
 """Where the tracebacks go, in the studio's folder."""
 LOG_BYTES = 200_000
 """Of the log, and of the one before it."""
+NICE = 10
+"""How far the worker stands behind the server, of 19."""
 
 _log = logging.getLogger("sfumato.studio.worker")
 
@@ -36,6 +38,7 @@ def main(connection: Connection, folder: Path, device: str = "auto") -> None:
     Takes `Order` and `Cancel`, says `Ready` and then what `orders` says, and `Ended` after every order.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    _give_way()
     inbox = Inbox(connection)
     _write_log(folder)
     try:
@@ -56,6 +59,12 @@ def main(connection: Connection, folder: Path, device: str = "auto") -> None:
     while True:
         order = inbox.next()
         say(carry_out(desk, order, say, partial(inbox.cancelled, order.run)))
+
+
+def _give_way() -> None:
+    """Let the server answer first where both want the processor: an answer takes milliseconds, an order seconds."""
+    if sys.platform != "win32":
+        os.nice(NICE)
 
 
 class Inbox:

@@ -218,7 +218,8 @@ class FakeStudio:
         total = epochs * each
         state = run["training"] or {"step": 0, "curve": [], "samples": []}
         state = {**state, "run": run["id"], "of": total, "epochs": epochs, "lr": 0.001, "per_second": 512.0}
-        run["total"] = total
+        run.update(total=total, notes=[f"{total} steps are too few"] if total < 100 else [])
+        self.publish("run", run)
         for step in range(state["step"] + 1, total + 1):
             time.sleep(self.pace)
             if run["state"] == "cancelled":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -28,6 +29,8 @@ from sfumato.training.run import train
 from sfumato.training.trainer import Progress, Trainer
 
 Warn = Callable[[str], None]
+SHORT, ENOUGH = 100, 1000
+"""Steps after which there is nothing to be seen yet, and after which there mostly is."""
 
 
 def begin(folder: Path, recipe: Recipe, device: str, warn: Warn) -> tuple[Trainer, RunDirectory]:
@@ -95,6 +98,7 @@ def follow(
             told.append(stack.enter_context(TensorBoard(run.path / "tensorboard")))
         if (person := stack.enter_context(watch(trainer, quiet=quiet))) is not None:
             told.append(person)
+        _say_when_too_short(trainer, warn)
         for progress in train(run, trainer, stop=stop, warn=warn):
             for watcher in told:
                 watcher.step(progress)
@@ -102,6 +106,16 @@ def follow(
                 with suppress(_Stopped):
                     _look(run, trainer, progress, stop, told)
     write_text(run.path / "report.html", run_report(run))  # with the result, which is there by now
+
+
+def _say_when_too_short(trainer: Trainer, warn: Warn) -> None:
+    """Say so when nothing will be seen of what was learned; not to people who said how many steps they want."""
+    steps, count, each = trainer.total_steps, len(trainer.data), trainer.steps_per_epoch
+    if steps < SHORT and trainer.recipe.steps is None:
+        warn(
+            f"steps an epoch, for {count} pictures: {each}; {steps} in all are too few to learn from: "
+            f"{math.ceil(ENOUGH / each)} epochs would be about {ENOUGH:,}"
+        )
 
 
 def _look(

@@ -250,9 +250,17 @@ def test_a_training_is_followed_and_leaves_a_model(carry, recipe):
     assert [(s.epoch, s.file) for s in kinds(said, Sampled)] == [(k, f"samples/epoch-00{k}.png") for k in (1, 2)]
     assert all((run / s.file).exists() for s in kinds(said, Sampled))
     assert (run / "report.html").exists()
+    (noted,) = kinds(said, Noted)
+    assert noted.note == (
+        "steps an epoch, for 16 pictures: 4; 8 in all are too few to learn from: 250 epochs would be about 1,000"
+    )
     assert kinds(carry([job(model=str(run), prompt="a")]), Made)
     again = carry(recipe=recipe, training="mine")  # there is nothing left to do
     assert kinds(again, Trained)[-1].step == 8
+
+
+def test_who_says_how_many_steps_a_training_has_is_not_told_that_they_are_few(carry, recipe):
+    assert not kinds(carry(recipe={**recipe, "steps": 2}, training="mine"), Noted)
 
 
 def test_a_training_that_is_given_up_goes_on_bit_for_bit(carry, recipe):

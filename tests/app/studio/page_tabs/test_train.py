@@ -20,6 +20,7 @@ def test_a_curve_falls_and_samples_come_after_each_epoch(open_tab, fake):
     expect(page.locator(".samples img")).to_have_attribute("alt", re.compile("samples after epoch [12]"))
     expect(page.locator(".samples img")).to_have_attribute("alt", "samples after epoch 3")
     expect(page.locator(".training .state")).to_contain_text("Trained")
+    expect(page.locator(".training")).to_contain_text("60 steps are too few")
     assert trainings(fake) == [{"recipe": "class", "settings": {"epochs": 3}, "data": "typeset"}]
     path = page.locator(".loss path.line").get_attribute("d")
     heights = [float(y) for _, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", path)]

@@ -13,6 +13,7 @@ export function trainingView(studio, { again }) {
   let drawn = ""; // what the buttons are for
   const title = h("h3", {});
   const state = h("p", { class: "state", role: "status" });
+  const notes = h("div", {});
   const progress = h("progress", { max: 1, value: 0, "aria-label": "Progress of the training" });
   const numbers = h("dl", { class: "numbers" });
   const buttons = h("div", { class: "actions" });
@@ -25,7 +26,7 @@ export function trainingView(studio, { again }) {
   const which = h("p", { class: "hint" });
   const samples = h("figure", { class: "samples", hidden: true }, h("figcaption", {}, h("h4", {}, "Samples")), sheet, epoch, which);
   const charted = h("figure", { class: "loss" }, h("figcaption", {}, h("h4", {}, "Loss"), controls), curve.element);
-  const element = h("section", { class: "training", "aria-label": "Training" }, title, state, progress, numbers, buttons, h("div", { class: "training-figures" }, charted, samples));
+  const element = h("section", { class: "training", "aria-label": "Training" }, title, state, notes, progress, numbers, buttons, h("div", { class: "training-figures" }, charted, samples));
 
   function draw() {
     curve.show(run?.training?.curve ?? [], { log: log.checked, smooth: Number(smooth.value) });
@@ -115,6 +116,7 @@ export function trainingView(studio, { again }) {
     title.textContent = run.title;
     state.textContent = words();
     state.classList.toggle("bad", run.state === "failed");
+    fill(notes, (run.notes ?? []).map((note) => h("p", { class: "hint" }, note)));
     progress.hidden = ENDED.has(run.state);
     if (training?.of) [progress.max, progress.value] = [training.of, training.step];
     else progress.removeAttribute("value");

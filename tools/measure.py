@@ -29,7 +29,8 @@ FIVE = ("rotate:180", "rotate:90", "flip", "mirror", "circle:180")
 HARD = (("2", "4"), ("1", "8"), ("3", "5"), ("0", "7"), ("4", "8"))
 """Pairs that seldom succeed upside down."""
 SEARCH = ("The best of 64 seeds, hard pairs upside down", "anagram 2 4 --best-of 64 --json")
-EPOCHS = (1, 5, 20)
+EPOCHS = (1, 5)
+"""Epochs of which a run has the weights; the last, of 20, are the bundled ones."""
 LEARNING = ("As it learns", "evaluate runs/class/epochs/epoch-001.safetensors -n 1000 --data mnist")
 SECTIONS = [
     ("Samples: 20 strided ancestral steps, γ = 2 (the defaults)", f"evaluate digits -n 1000 {FAST}"),
@@ -45,6 +46,11 @@ SECTIONS = [
     ("The one-step denoiser, trained at σ = 0.5 only", "evaluate digits/denoiser -n 1000 --data mnist"),
     ("The diffusion model as a denoiser", f"evaluate digits/time -n 200 --data mnist {FAST}"),
 ]
+
+
+def machine() -> str:
+    """Where it is measured."""
+    return f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
 def trained() -> list[str]:
@@ -86,24 +92,18 @@ def learning(run: Path, data: Path) -> str:
         f"## {title}",
         "",
         f"`sfumato {command} {FAST}` and so on, the weights of the",
-        "recipe `class` after epochs of its training: how many of 1,000 digits are read as asked for; their Fréchet",
-        "distance to test digits in the features of the judge, and that of as many test digits to the others; and how",
-        "near the network comes to 1,000 test digits in one step from three times t (PSNR in dB).",
+        "recipe `class` after epochs of its training (after 20 the bundled `digits`): how many of 1,000 digits are",
+        "read as asked for; their Fréchet distance to test digits in the features of the judge, and that of as many",
+        "test digits to the others; and how near the network comes to 1,000 test digits in one step from three times t",
+        "(PSNR in dB).",
+        f"Measured on {datetime.date.today()} ({machine()}).",
         "",
         "| epoch | read as asked for | Fréchet distance | of real digits | t = 75 | t = 150 | t = 225 |",
         "|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for epoch in EPOCHS:
-        words = [
-            "evaluate",
-            str(run / f"epochs/epoch-{epoch:03d}.safetensors"),
-            "-n",
-            "1000",
-            "--data",
-            str(data),
-            "--json",
-        ]
-        words += shlex.split(FAST)
+    kept = {epoch: str(run / f"epochs/epoch-{epoch:03d}.safetensors") for epoch in EPOCHS}
+    for epoch, model in {**kept, 20: "digits"}.items():
+        words = ["evaluate", model, "-n", "1000", "--data", str(data), "--json", *shlex.split(FAST)]
         done = subprocess.run([sys.executable, "-m", "sfumato", *words], capture_output=True, text=True, check=True)
         found = json.loads(done.stdout)
         near = " | ".join(f"{row['one_step']['psnr']:.2f}" for row in found["denoising"]["rows"])
@@ -128,14 +128,16 @@ def main() -> None:
     """Run every command, or those asked for, and keep what they print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with MNIST's four idx files")
-    parser.add_argument("--run", type=Path, help="run directory of the training of digits-class")
+    parser.add_argument("--run", type=Path, help="run directory of a training by the recipe class, with its epochs")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="parts whose command has one of these words")
     options = parser.parse_args()
-    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    there = f"Measured on {datetime.date.today()} ({machine()})"
+    if options.only:  # the other parts are as old as they are
+        there = PAGE.read_text().partition(" by `python tools/measure.py")[0].rpartition("\n")[2]
     head = [
         "# What the bundled digits can do",
         "",
-        f"Measured on {datetime.date.today()} ({machine}) by `python tools/measure.py --data MNIST`,",
+        f"{there} by `python tools/measure.py --data MNIST`,",
         "which wrote this page; each part by the command above it. How far the judge is to be trusted:",
         "`python -m sfumato.evaluation.train_judge --check --data MNIST`.",
         "",
@@ -143,7 +145,7 @@ def main() -> None:
         "",
     ]
     parts = ["\n".join(head)]
-    there = {part.partition("\n")[0]: f"## {part}" for part in f"\n{PAGE.read_text()}".split("\n## ")[1:]}
+    kept = {part.partition("\n")[0]: f"## {part}" for part in f"\n{PAGE.read_text()}".split("\n## ")[1:]}
     sections: list[tuple[str, str, Callable[[], str]]] = [
         *((title, command, partial(measured, title, command, options.data)) for title, command in SECTIONS),
         (*SEARCH, searched),
@@ -154,7 +156,7 @@ def main() -> None:
         if not options.only or set(options.only) & set(re.findall(r"\w[\w-]*", command)):
             made[title] = make()
     titles = [title for title, _ in (*SECTIONS, SEARCH, LEARNING)]
-    parts += [(there | made)[title].rstrip() + "\n" for title in titles if title in made or title in there]
+    parts += [(kept | made)[title].rstrip() + "\n" for title in titles if title in made or title in kept]
     PAGE.write_text("\n".join(parts))
 
 

@@ -53,6 +53,7 @@ def begin(folder: Path, recipe: Recipe, device: str, warn: Warn) -> tuple[Traine
     trainer = Trainer(recipe, recipe.load("train", warn if processes.first else _nobody, skipped), where, processes)
     if processes.first:
         trainer.begin()  # better refused now than when the run is there
+        _say_when_too_short(trainer, warn)
         run.create(recipe)
         if skipped:
             rows = [{"file": str(item.path), "reason": item.reason} for item in skipped]
@@ -98,7 +99,6 @@ def follow(
             told.append(stack.enter_context(TensorBoard(run.path / "tensorboard")))
         if (person := stack.enter_context(watch(trainer, quiet=quiet))) is not None:
             told.append(person)
-        _say_when_too_short(trainer, warn)
         for progress in train(run, trainer, stop=stop, warn=warn):
             for watcher in told:
                 watcher.step(progress)

@@ -25,7 +25,7 @@ TOLERANCE = 0.05
 class LaidOut(nn.Module, ABC):
     """A layer whose weights are kept as oneDNN wants them for the shape that came last.
 
-    Which layout that is depends on the shape of the input. Laid out for another, a call can take thirty times as long.
+    Which layout that is depends on the shape of the input. Laid out for another, a call can take many times as long.
     """
 
     def __init__(self, plain: nn.Conv2d | nn.Linear) -> None:

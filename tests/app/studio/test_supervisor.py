@@ -36,6 +36,7 @@ class FakeChild:
 
     def __init__(self):
         self.connection, self._theirs = multiprocessing.Pipe()
+        self._closing = threading.Lock()  # the supervisor's thread hears of an end before the test's has closed
         self.told = []
         self.alive = True
 
@@ -50,12 +51,12 @@ class FakeChild:
 
     def dies(self):
         self.alive = False
-        self._theirs.close()
+        with self._closing:
+            self._theirs.close()
 
     def end(self):
-        self.alive = False
+        self.dies()
         self.connection.close()
-        self._theirs.close()
         return "by SIGKILL"
 
 

@@ -73,7 +73,8 @@ def test_the_loss_of_an_epoch_is_the_mean_of_its_log():
 
 
 def test_flow_is_sampled_by_euler_by_default(sfumato, tmp_path, pictures):
-    run = train(sfumato, tmp_path / "run", pictures, "flow")
+    own = load_recipe("flow").sample_steps
+    run = train(sfumato, tmp_path / "run", pictures, "flow", f"sample_steps={own}")
     done = sfumato("generate", "3", "--model", run.path, "--steps", "2", "-o", tmp_path / "out", "--json")
     assert json.loads(done.out)["pictures"][0]["job"]["sampler"] == "euler"
     assert torch.isfinite(torch.tensor(json.loads(run.result_file.read_text())["loss"]))

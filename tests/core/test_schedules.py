@@ -150,6 +150,15 @@ def test_flow_and_additive_levels():
         Additive((0.5,)).timesteps(2)
 
 
+@pytest.mark.parametrize("t_max", [0.999, 0.99, 1 - 1e-7])
+def test_a_flow_is_walked_from_its_noisiest_level_in_any_count_of_steps(t_max):
+    flow = Flow(t_max)
+    for steps in range(1, 1001):
+        path = strided(flow, steps)
+        assert path[0] == flow.level(t_max)
+        assert all(noisier.t > cleaner.t for noisier, cleaner in itertools.pairwise(path))
+
+
 def test_diffusing_twice_is_diffusing_once():
     """q(x_t | x_s) q(x_s | x_0) = q(x_t | x_0): means and variances agree."""
     schedule = linear(300)

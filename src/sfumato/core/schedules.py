@@ -139,7 +139,7 @@ class Flow:
         """t_max · steps/steps, …, t_max · 1/steps: evenly spaced, 0 (clean) left out."""
         if steps < 1:
             raise ValueError(f"steps must be at least 1, not {steps}")
-        return tuple(self.t_max * i / steps for i in range(steps, 0, -1))
+        return tuple(self.t_max * (i / steps) for i in range(steps, 0, -1))  # so rounded, none exceeds t_max
 
     def time(self, t: torch.Tensor) -> torch.Tensor:
         """t itself."""

@@ -28,6 +28,7 @@ from sfumato.app.report.chart import Series, chart
 from sfumato.backends.model import Model
 from sfumato.core.estimates import Node, guided
 from sfumato.core.loop import Canvas, FromImage, sample
+from sfumato.core.loops import Loop
 from sfumato.core.pixels import from_unit
 from sfumato.core.ramps import spell_weight
 from sfumato.core.samplers import SAMPLERS
@@ -114,7 +115,7 @@ def samplers(bench: Bench) -> str:
     """Every sampler at several counts of steps."""
     cells, series = [], []
     for colour, name in enumerate(name for name in SAMPLERS if name != "euler"):
-        found = [bench.samples(replace(bench.how, steps=steps, sampler=SAMPLERS[name]))[1:] for steps in STEPS]
+        found = [bench.samples(replace(bench.how, steps=steps, loop=Loop(name)))[1:] for steps in STEPS]
         cells.append((name, *(f"{right:.0%} ({distance:.1f})" for right, distance in found)))
         # Heun asks the model twice in every step but the last.
         asked = [2 * steps - 1 if name == "heun" else steps for steps in STEPS]

@@ -1,11 +1,16 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
+import sfumato as sf
 from sfumato.app.evaluate import Wanted, evaluate_model, format_evaluation
 from sfumato.backends.registry import load
+from sfumato.core.estimates import guided
+from sfumato.core.loops import Loop
 from sfumato.errors import UsageError
+from sfumato.evaluation.samples import sample_classes
 from sfumato.training.data import ImageData
 from sfumato.training.datasets import load_typeset
 
@@ -55,19 +60,47 @@ def test_what_cannot_be_measured_is_told(data):
 def test_sweeps_judge_samples_at_each_value(tiny_model, sfumato, tmp_path):
     done = sfumato(
         "evaluate", tiny_model, "-n", "10", "--steps", "2", "--sweep", "guidance=0,2,2..1", "--sweep", "steps=1,2,3",
-        "--quiet", "-o", tmp_path / "eval",
+        "--sweep", "sampler=ddpm,heun", "--quiet", "-o", tmp_path / "eval",
     )  # fmt: skip
     assert done.code == 0, done.err
     result = json.loads((tmp_path / "eval" / "evaluation.json").read_text())
-    guidance, steps = result["sweeps"]
+    guidance, steps, sampler = result["sweeps"]
     assert [row["guidance"] for row in guidance["rows"]] == [0, 2, [2, 1]]
     assert [row["steps"] for row in steps["rows"]] == [1, 2, 3]
     # The point that is the setting itself is what was measured without a sweep.
-    assert guidance["rows"][1]["right"] == steps["rows"][1]["right"] == result["samples"]["accuracy"]
-    assert "Samples at several values of steps." in (tmp_path / "eval" / "sweeps.html").read_text()
+    assert [row["sampler"] for row in sampler["rows"]] == ["ddpm", "heun"]
+    same = (guidance["rows"][1], steps["rows"][1], sampler["rows"][0])
+    assert {row["right"] for row in same} == {result["samples"]["accuracy"]}
+    page = (tmp_path / "eval" / "sweeps.html").read_text()
+    assert "Samples at several values of steps.<" in page
+    assert "Samples at several values of sampler.<" in page
     written = (tmp_path / "eval" / "evaluation.md").read_text()
     assert "| guidance |" in written
     assert "| 2..1 " in written
+
+
+def test_samples_are_those_that_generate_makes(tiny_model):
+    """By the model's own loop, in all that belongs to it, or by the sampler that is asked for."""
+    model = load(tiny_model)
+    own = Loop("ddim", eta=0.5, spacing="leading", threshold="static", last_step=True)
+    model = replace(model, defaults=replace(model.defaults, loop=own))
+    for sampler in (None, "dpmpp-2m"):
+        how = Wanted(steps=3, sampler=sampler).sampling(model)
+        made, _ = sample_classes(model, model.classes, 2, how)
+        for seed, name in enumerate(model.classes[:2]):
+            tree = guided(name, scale=model.defaults.guidance)
+            torch.testing.assert_close(made[seed], sf.sample(model, tree, seeds=[seed], steps=3, sampler=sampler)[0])
+
+
+def test_the_sampler_is_chosen_and_told(tiny_model, sfumato):
+    done = sfumato("evaluate", tiny_model, "-n", "2", "--steps", "2", "--sampler", "heun")
+    assert done.code == 0, done.err
+    assert "sampler heun, steps 2" in done.out
+    done = sfumato("evaluate", tiny_model, "-n", "2", "--sampler", "plms")
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert "unknown sampler 'plms'" in done.err
+    done = sfumato("evaluate", "digits/denoiser", "-n", "2", "--sampler", "heun")
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
 
 
 def test_the_floor_of_the_frechet_distance_is_that_of_real_pictures(tiny_model):
@@ -83,6 +116,8 @@ def test_the_floor_of_the_frechet_distance_is_that_of_real_pictures(tiny_model):
         ("steps=1.5", "whole numbers"),
         ("guidance=a", "numbers with commas"),
         ("steps=2..1", "whole numbers"),
+        ("steps=0", "whole numbers"),
+        ("sampler=ddpm,plms", "unknown sampler 'plms'; choose one of ddpm"),
     ],
 )
 def test_impossible_sweeps_are_one_line(sfumato, words, said):

@@ -11,9 +11,9 @@ from sfumato.backends.oracle import GaussianMixture
 from sfumato.core.estimates import Estimate, Predict
 from sfumato.core.levels import CLEAN
 from sfumato.core.loop import Canvas, FromImage, sample
+from sfumato.core.loops import Loop
 from sfumato.core.pixels import from_unit, to_unit
 from sfumato.core.predictions import Prediction
-from sfumato.core.samplers import DDIM
 from sfumato.core.schedules import Additive, Discrete, linear
 from sfumato.errors import UsageError
 from sfumato.evaluation.denoising import (
@@ -106,7 +106,7 @@ def test_a_network_says_x0_as_its_noise_implies(prediction):
 @pytest.mark.parametrize("pixel_range", [(0.0, 1.0), (-1.0, 1.0)])
 def test_a_diffusion_model_is_measured_as_the_loop_makes_it(pixel_range):
     model, clean = oracle(linear(300), pixel_range), pictures(4)
-    how = Sampling(steps=10, sampler=DDIM(), batch=3)
+    how = Sampling(steps=10, loop=Loop("ddim"), batch=3)
     rows = one_step_table(model, clean, [75, 150], how, seed=5)
     for row in rows:
         level = model.schedule.level(row.level.t)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sfumato.backends.oracle import GaussianMixture
 from sfumato.core.estimates import Predict, guided
+from sfumato.core.loops import Loop
 from sfumato.core.pixels import from_unit, to_unit
-from sfumato.core.samplers import DDIM
 from sfumato.core.schedules import linear
 from sfumato.errors import UsageError
 from sfumato.evaluation.samples import (
@@ -85,8 +85,10 @@ def test_picture_k_has_seed_plus_k_whatever_the_batch():
 def test_settings_reach_the_loop():
     trees = [guided("a", scale=2.0), Predict()]
     ancestral = sample_trees(oracle(), trees, [0, 1], Sampling(steps=5))
-    assert not torch.equal(ancestral, sample_trees(oracle(), trees, [0, 1], Sampling(steps=5, sampler=DDIM())))
-    assert not torch.equal(ancestral, sample_trees(oracle(), trees, [0, 1], Sampling(steps=5, last_step=False)))
+    assert not torch.equal(ancestral, sample_trees(oracle(), trees, [0, 1], Sampling(steps=5, loop=Loop("ddim"))))
+    assert not torch.equal(
+        ancestral, sample_trees(oracle(), trees, [0, 1], Sampling(steps=5, loop=Loop(last_step=False)))
+    )
 
 
 def test_ranges_are_undone():

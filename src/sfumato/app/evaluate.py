@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sfumato.app.evaluate_pictures import PictureMeasures
 from sfumato.app.evaluate_text import TextMeasures, format_text
-from sfumato.app.sweep import Sweep, figures, settings_in_words, sweep_markdown
+from sfumato.app.sweep import Sweep, figures, known_sampler, settings_in_words, sweep_markdown
 from sfumato.backends.model import Model
 from sfumato.core.ramps import PlainWeight
-from sfumato.core.samplers import SAMPLERS
 from sfumato.core.schedules import Additive
 from sfumato.core.views import parse_view
 from sfumato.errors import UsageError
@@ -40,6 +39,8 @@ class Wanted:
     """Of the sampler; None is the model's."""
     guidance: PlainWeight | None = None
     """γ; None is the model's."""
+    sampler: str | None = None
+    """A key of `SAMPLERS`; None is the model's."""
     seed: int = 0
     """Of the first sample; sample k has seed + k. The seeds of every pair begin there too."""
     seeds_per_pair: int = 20
@@ -62,11 +63,15 @@ class Wanted:
             )
 
     def sampling(self, model: Model) -> Sampling:
-        """How samples are made. Raises UsageError for an impossible number of steps, before anything is measured."""
+        """How samples are made: as `generate` makes them, but for what is wanted otherwise.
+
+        Raises UsageError for an unknown sampler and an impossible number of steps, before anything is measured.
+        """
+        loop = model.defaults.loop
         how = Sampling(
             steps=model.defaults.steps if self.steps is None else self.steps,
             guidance=model.defaults.guidance if self.guidance is None else self.guidance,
-            sampler=SAMPLERS[model.defaults.loop.sampler],
+            loop=loop if self.sampler is None else replace(loop, sampler=known_sampler(self.sampler)),
         )
         how.path(model)
         return how
@@ -108,11 +113,12 @@ def evaluate_model(
     }
     if isinstance(model.schedule, Additive):
         sampled = wanted.anagrams or wanted.hybrids or wanted.sweeps
-        if sampled or wanted.steps is not None or wanted.guidance is not None:
+        if sampled or any(given is not None for given in (wanted.steps, wanted.guidance, wanted.sampler)):
             raise UsageError(f"model {model.name} denoises in one step: it makes no samples, illusions or guided steps")
         return result | _measures(model, data, wanted, Sampling(1), on_progress).one_step_denoiser()
     how = wanted.sampling(model)
-    settings |= {"steps": how.steps} | ({"guidance": how.guidance} if model.conditioned else {})
+    settings |= {"sampler": how.loop.sampler, "steps": how.steps}
+    settings |= {"guidance": how.guidance} if model.conditioned else {}
     if model.reads_text:
         result |= _text(model, data, wanted, how, on_progress)
     else:

@@ -10,10 +10,11 @@ from sfumato.app.report.chart import Series, chart
 from sfumato.app.report.document import document, table
 from sfumato.app.report.figures import text
 from sfumato.core.ramps import PlainWeight, read_weight, spell_weight
-from sfumato.errors import UsageError, one_of
+from sfumato.core.samplers import SAMPLERS
+from sfumato.errors import UsageError, one_of, short
 from sfumato.evaluation.samples import Sampling, markdown_table
 
-SETTINGS = ("guidance", "steps")
+SETTINGS = ("guidance", "steps", "sampler")
 FIGURES = {
     "right": "share of samples read as asked for",
     "recognised": "share of samples that the judge is sure of",
@@ -29,33 +30,48 @@ FIGURES = {
 class Sweep:
     """Values of one setting."""
 
-    setting: Literal["guidance", "steps"]
-    values: tuple[PlainWeight, ...]
+    setting: Literal["guidance", "steps", "sampler"]
+    values: tuple[PlainWeight | str, ...]
 
-    def at(self, value: PlainWeight, how: Sampling) -> Sampling:
+    def at(self, value: PlainWeight | str, how: Sampling) -> Sampling:
         """The sampling with this value."""
-        if self.setting == "guidance":
-            return replace(how, guidance=value)
-        assert not isinstance(value, tuple)
-        return replace(how, steps=int(value))
+        if isinstance(value, str):
+            return replace(how, loop=replace(how.loop, sampler=value))
+        if self.setting == "steps" and not isinstance(value, tuple):
+            return replace(how, steps=int(value))
+        return replace(how, guidance=value)
 
 
 def parse_sweep(words: str) -> Sweep:
     """`guidance=1,2,5` as a sweep. Raises UsageError for another setting or values that it cannot have."""
     setting, equals, values = words.partition("=")
-    if not equals or setting not in SETTINGS:
-        raise one_of("setting of a sweep", setting, SETTINGS)
+    each = values.split(",")
+    match setting:
+        case "guidance" if equals:
+            return Sweep("guidance", _weights(each, "numbers with commas between them, or such as 4..1"))
+        case "steps" if equals:
+            wants = "whole numbers from 1 with commas between them"
+            numbers = [value for value in _weights(each, wants) if not isinstance(value, tuple) and value >= 1]
+            if len(numbers) < len(each) or any(value != int(value) for value in numbers):
+                raise UsageError(f"--sweep steps wants {wants}, not {short(values)}")
+            return Sweep("steps", tuple(map(int, numbers)))
+        case "sampler" if equals:
+            return Sweep("sampler", tuple(map(known_sampler, each)))
+    raise one_of("setting of a sweep", setting, SETTINGS)
+
+
+def _weights(values: Sequence[str], wants: str) -> tuple[PlainWeight, ...]:
     try:
-        weights = tuple(read_weight(value) for value in values.split(","))
+        return tuple(map(read_weight, values))
     except ValueError as error:
-        raise UsageError(
-            f"--sweep {setting} wants numbers with commas between them (guidance also 4..1), not {values!r}"
-        ) from error
-    if setting == "guidance":
-        return Sweep("guidance", weights)
-    if any(isinstance(value, tuple) or value < 1 or value != int(value) for value in weights):
-        raise UsageError(f"--sweep steps wants whole numbers from 1, not {values}")
-    return Sweep("steps", weights)
+        raise UsageError(f"--sweep wants {wants}, not {short(','.join(values))}") from error
+
+
+def known_sampler(name: str) -> str:
+    """The name of a sampler. Raises UsageError for one that there is not."""
+    if name not in SAMPLERS:
+        raise one_of("sampler", name, tuple(SAMPLERS))
+    return name
 
 
 def figures(found: Mapping[str, Any]) -> dict[str, float]:
@@ -79,7 +95,17 @@ def sweep_markdown(sweep: Mapping[str, Any]) -> str:
 
 
 def _cells(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    return [tuple(spell_weight(v) if isinstance(v, tuple) else f"{v:.4g}" for v in row.values()) for row in rows]
+    return [tuple(_cell(value) for value in row.values()) for row in rows]
+
+
+def _cell(value: PlainWeight | str) -> str:
+    match value:
+        case str():
+            return value
+        case tuple():
+            return spell_weight(value)
+        case _:
+            return f"{value:.4g}"
 
 
 def settings_in_words(settings: Mapping[str, Any]) -> list[str]:
@@ -92,7 +118,7 @@ def sweep_page(result: Mapping[str, Any]) -> str:
     parts = []
     for sweep in result["sweeps"]:
         setting, rows = sweep["setting"], sweep["rows"]
-        at = [row for row in rows if not isinstance(row[setting], tuple)]  # a ramp has no place on an axis
+        at = [row for row in rows if isinstance(row[setting], int | float)]  # a ramp or a name has no place on an axis
         for key in (key for key in rows[0] if at and key not in {setting, "floor"}):
             lines = [Series(key, tuple((row[setting], row[key]) for row in at))]
             if key == "frechet":
@@ -103,7 +129,7 @@ def sweep_page(result: Mapping[str, Any]) -> str:
                 tuple(rows[0]),
                 _cells(rows),
                 f"Samples at several values of {setting}."
-                + " Those that change on the way are not in the charts." * (len(at) < len(rows)),
+                + " Those that change on the way are not in the charts." * (0 < len(at) < len(rows)),
             )
         )
     settings = ", ".join(settings_in_words(result["settings"]))

@@ -217,11 +217,12 @@ class _Bench:
         self, x0: Float[Tensor, "b c h w"], seeds: Sequence[int], level: Level, how: Sampling, path: Path
     ) -> Float[Tensor, "b c h w"]:
         canvases = [
-            Canvas(Predict(condition), seed, FromImage(picture, level))
+            Canvas(how.loop.thresholded(Predict(condition), self.model.pixel_range), seed, FromImage(picture, level))
             for picture, seed, condition in zip(x0, seeds, self.conditions, strict=True)
         ]
         parts = [canvases[start : start + how.batch] for start in range(0, len(canvases), how.batch)]
-        return torch.cat([sample(self.model, part, path, how.sampler, row_limit=how.row_limit) for part in parts])
+        sampler = how.loop.solver()
+        return torch.cat([sample(self.model, part, path, sampler, row_limit=how.row_limit) for part in parts])
 
 
 def _level(model: Denoiser, t: float) -> Level:

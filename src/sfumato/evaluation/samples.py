@@ -13,10 +13,10 @@ from torch import Tensor
 
 from sfumato.core.estimates import Denoiser, Node, guided
 from sfumato.core.loop import Canvas, Step, steps
+from sfumato.core.loops import Loop
 from sfumato.core.pixels import to_unit
 from sfumato.core.ramps import PlainWeight
-from sfumato.core.samplers import DDPM, Sampler
-from sfumato.core.schedules import Path, strided
+from sfumato.core.schedules import Path
 from sfumato.errors import UsageError, one_of
 from sfumato.evaluation.metrics import confusion
 
@@ -50,9 +50,8 @@ class Sampling:
     steps: int
     guidance: PlainWeight = 1.0
     """γ of ε_u + γ(ε_c − ε_u)."""
-    sampler: Sampler = DDPM()  # noqa: RUF009 (frozen)
-    last_step: bool = True
-    """Whether a last step goes from the last strided level to x₀."""
+    loop: Loop = Loop()  # noqa: RUF009 (frozen)
+    """Which levels are visited, and how the canvas goes from one to the next."""
     batch: int = 64
     """Canvases that walk together."""
     row_limit: int = 128
@@ -65,7 +64,7 @@ class Sampling:
     def path(self, model: Denoiser) -> Path:
         """The levels to visit. Raises UsageError for a number of steps that the model cannot do."""
         try:
-            return strided(model.schedule, self.steps, last_step=self.last_step)
+            return self.loop.path(model.schedule, self.steps)
         except ValueError as error:
             raise UsageError(str(error)) from error
 
@@ -80,14 +79,15 @@ def sample_trees(
     """
     if not trees or len(trees) != len(seeds):
         raise UsageError(f"sampling wants one seed for each picture, and at least one: {len(seeds)} and {len(trees)}")
-    path = how.path(model)
+    path, sampler = how.path(model), how.loop.solver()
+    trees = [how.loop.thresholded(tree, model.pixel_range) for tree in trees]
     canvases = [Canvas(tree, seed) for tree, seed in zip(trees, seeds, strict=True)]
     parts = [canvases[start : start + how.batch] for start in range(0, len(canvases), how.batch)]
     done, total = 0, len(parts) * (len(path) - 1)
     pictures = []
     for part in parts:
         last: Step | None = None
-        for last in steps(model, part, path, how.sampler, row_limit=how.row_limit):
+        for last in steps(model, part, path, sampler, row_limit=how.row_limit):
             if last.index > 0:
                 done += 1
                 on_step(done, total)

@@ -104,6 +104,9 @@ def evaluate(
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Samples to judge, or pictures to denoise.")] = 200,
     steps: c.Steps = None,
     guidance: c.Guidance = None,
+    sampler: Annotated[
+        str | None, typer.Option("--sampler", help="ddpm, ddim, euler, heun or dpmpp-2m; the model's by default.")
+    ] = None,
     seed: c.Seed = 0,
     anagrams: Annotated[bool, typer.Option("--anagrams", help="Judge pairs upright and under --view.")] = False,
     view: Annotated[
@@ -114,7 +117,9 @@ def evaluate(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds for each pair.")] = 20,
     sweep: Annotated[
         list[str] | None,
-        typer.Option("--sweep", help="Judge samples at several values: guidance=1,2,4..1 or steps=5,10."),
+        typer.Option(
+            "--sweep", help="Judge samples at several values: guidance=1,2,4..1, steps=5,10 or sampler=ddpm,heun."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for all that was measured, with charts of the sweeps.")
@@ -133,7 +138,7 @@ def evaluate(
     sweeps = tuple(parse_sweep(words) for words in sweep or ())
     views = tuple(view or ["rotate:180"])
     scale = c.weight(guidance, "--guidance")
-    wanted = Wanted(count, steps, scale, seed, seeds, anagrams, hybrids, views, pairs, sweeps)
+    wanted = Wanted(count, steps, scale, sampler, seed, seeds, anagrams, hybrids, views, pairs, sweeps)
     if out is not None:
         c.check_folder(out)
     loaded = load(model, device, dtype)

@@ -24,25 +24,34 @@ from torch import Tensor
 from benchmarks.machine import facts
 from benchmarks.page import add_option, emit
 from benchmarks.plain import ancestral
-from benchmarks.rows import plain_digits
+from benchmarks.rows import FEW, Way, plain_digits
 from sfumato.backends.registry import load
+from sfumato.core.loops import Loop
 from sfumato.evaluation.judge import Judge, load_judge
 from sfumato.evaluation.metrics import accuracy, frechet_distance, gaussian_statistics
 from sfumato.evaluation.samples import Sampling, markdown_table, sample_classes
 from sfumato.files import write_text
 from sfumato.training.datasets import load_data
 
+FLOOR, PLAIN = "floor", "plain"
 GUIDANCE = 2.0
-WAYS: dict[str, tuple[int, str]] = {
-    "sfumato, all 300 steps, bfloat16": (300, "bfloat16"),
-    "sfumato, 20 steps, float32": (20, "float32"),
-    "sfumato, 20 steps, bfloat16": (20, "bfloat16"),
-    "sfumato, 15 steps, bfloat16": (15, "bfloat16"),
-    "sfumato, 10 steps, bfloat16": (10, "bfloat16"),
+"""Of the plain way."""
+WAYS: dict[str, Way] = {
+    "ddpm-300": Way("ddpm", 300),
+    "ddpm-20-float32": Way("ddpm", 20, dtype="float32"),
+    "ddpm-20": Way("ddpm", 20),
+    "ddpm-10": Way("ddpm", 10),
+    "dpmpp-2m-20": Way("dpmpp-2m", 20),
+    "dpmpp-2m-8": Way("dpmpp-2m", 8),
+    "few": FEW,
 }
-"""Ours: strided steps, and the arithmetic."""
-PLAIN = "plain, 300 ancestral steps, float32"
-FLOOR = "test digits themselves"
+"""Ours."""
+ROWS = {
+    FLOOR: "test digits themselves",
+    PLAIN: f"plain: 300 ancestral steps, γ = {GUIDANCE:g}, float32",
+    **{name: f"sfumato: {way}" for name, way in WAYS.items()},
+}
+"""What each is, as the table says it."""
 BATCH = 50
 """Pictures that are made together."""
 
@@ -105,11 +114,11 @@ class Quality:
         made = torch.cat([ancestral(network, part, alphas, GUIDANCE) for part in parts]).cpu()
         return self.cell(made.clamp(0, 1), labels, time.perf_counter() - begun)
 
-    def ours(self, steps: int, dtype: str, seed: int) -> Cell:
+    def ours(self, way: Way, seed: int) -> Cell:
         """The same by the engine."""
-        model = load("digits", self.device, dtype)
+        model = load("digits", self.device, way.dtype)
         begun = time.perf_counter()
-        how = Sampling(steps, GUIDANCE, batch=BATCH)
+        how = Sampling(way.steps, way.guidance, Loop(way.sampler), batch=BATCH)
         made, names = sample_classes(model, model.classes, self.n, how, seed=seed * self.n)
         return self.cell(made, torch.tensor([int(name) for name in names]), time.perf_counter() - begun)
 
@@ -117,12 +126,12 @@ class Quality:
 def table(cells: dict[str, Cell], seeds: int) -> str:
     """Mean over the seeds, and between which values it lies."""
     rows = []
-    for name in (FLOOR, PLAIN, *WAYS):
+    for name, what in ROWS.items():
         found = [cells[key] for seed in range(seeds) if (key := f"{name}/{seed}") in cells]
         if found:
             right, distance, seconds = ([cell[key] for cell in found] for key in ("right", "distance", "seconds"))
             rows.append(
-                (name, span(right, "{:.2%}"), span(distance, "{:.2f}"), f"{sum(seconds) / len(seconds):,.0f} s")
+                (what, span(right, "{:.2%}"), span(distance, "{:.2f}"), f"{sum(seconds) / len(seconds):,.0f} s")
             )
     return markdown_table(("way", "read as asked for", "Fréchet distance", "seconds"), rows)
 
@@ -140,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-n", type=int, default=2000, help="digits of each way and seed")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--device", default="cpu", help="where the pictures are made")
-    parser.add_argument("--only", nargs="+", choices=[FLOOR, PLAIN, *WAYS], help="by default all")
+    parser.add_argument("--only", nargs="+", choices=list(ROWS), help="by default all")
     parser.add_argument("--keep", type=Path, default=Path("quality.json"), help="where the results are kept")
     add_option(parser, "quality")
     given = parser.parse_args(arguments)
@@ -148,25 +157,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("-n wants a multiple of 10: as many of each digit")
     quality = Quality(given.data, given.n, given.device)
     ways: dict[str, Callable[[int], Cell]] = {FLOOR: quality.floor, PLAIN: quality.plain}
-    for name, (steps, dtype) in WAYS.items():
-        ways[name] = partial(quality.ours, steps, dtype)
+    ways |= {name: partial(quality.ours, way) for name, way in WAYS.items()}
     about = {"n": given.n, "machine": facts(), "device": given.device, "sha256": load("digits").sha256}
     kept = json.loads(given.keep.read_text(encoding="utf-8")) if given.keep.is_file() else {"about": about, "cells": {}}
     if kept["about"] != about:
         sys.exit(f"{given.keep} was measured otherwise: {kept['about']}; name another file")
     cells: dict[str, Cell] = kept["cells"]
     for seed in range(given.seeds):  # a seed of every way first: then there is something to look at
-        for name in given.only or (FLOOR, *WAYS, PLAIN):
+        for name in given.only or sorted(ROWS, key=lambda name: name == PLAIN):
             if f"{name}/{seed}" not in cells:
                 cells[f"{name}/{seed}"] = ways[name](seed)
                 write_text(given.keep, json.dumps(kept, indent=1) + "\n")
                 print(f"{name}, seed {seed}: {cells[f'{name}/{seed}']}", file=sys.stderr)
-    told = (
-        f"{given.n} digits a seed, seeds 0 to {given.seeds - 1}, γ = {GUIDANCE:g}; in brackets the least and the most."
-    )
-    if given.seeds == 1:
-        told = f"{given.n} digits of one seed, γ = {GUIDANCE:g}."
-    only = "".join(f' "{name}"' for name in given.only or ())
+    told = f"{given.n} digits of one seed."
+    if given.seeds > 1:
+        told = f"{given.n} digits a seed, seeds 0 to {given.seeds - 1}; in brackets the least and the most."
+    only = "".join(f" {name}" for name in given.only or ())
     command = f"benchmarks.quality -n {given.n} --seeds {given.seeds} --device {given.device}"
     command += f" --only{only}" if only else ""
     emit(given.page, "quality", command, f"{table(cells, given.seeds)}\n\n{told}")

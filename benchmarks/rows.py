@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -44,8 +45,23 @@ SEED = 0
 DIGITS = tuple("0123456789")
 GUIDED = 40
 """Pictures of the rows about sampling: four of each digit."""
-STEPS = 15
-"""Strided steps; `benchmarks.quality` says how good their pictures are."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How digits are made."""
+
+    sampler: str
+    steps: int
+    guidance: float = 2.0
+    dtype: str = "bfloat16"
+
+    def __str__(self) -> str:
+        return f"{self.steps} steps of {self.sampler}, γ = {self.guidance:g}, {self.dtype}"
+
+
+FEW = Way("dpmpp-2m", 8, 2.5)
+"""Few steps; `benchmarks.quality` says how good their pictures are."""
 
 
 def _data(count: int = 2048) -> ImageData:
@@ -126,14 +142,11 @@ def forty_digits() -> Case:
     plain = plain_digits(reference)
     labels = torch.arange(GUIDED) % 10
     alphas = torch.tensor([reference.schedule.level(t).alpha ** 2 for t in range(300)])
-    jobs = [
-        Generate(model="digits", prompt=str(int(label)), seed=k, steps=STEPS, guidance=2.0, dtype="bfloat16")
-        for k, label in enumerate(labels)
-    ]
-    models = {"bfloat16": load("digits", "cpu", "bfloat16")}
+    jobs = [Generate(model="digits", prompt=str(int(label)), seed=k, **asdict(FEW)) for k, label in enumerate(labels)]
+    models = {FEW.dtype: load("digits", "cpu", FEW.dtype)}
     loader: Loader = lambda _, dtype: models[dtype]  # noqa: E731
     return Case(
-        f"40 guided digits: 300 ancestral steps against {STEPS}",
+        f"40 guided digits: 300 ancestral steps, γ = 2, float32, against {FEW}",
         lambda: ancestral(plain, labels, alphas, 2.0),
         lambda: run(jobs, loader),
         GUIDED,

@@ -1,6 +1,7 @@
 """Measure what docs/choices.md says of samplers, guidance, starts and hybrids, and write it there:
 
     python tools/choices.py --data FOLDER_OF_MNIST [-n 1000] [--only samplers guidance edits hybrids]
+    python tools/choices.py --data FOLDER_OF_MNIST [-n 1000] --only flow --model runs/flow
 
 Each part of the page between `<!-- measured: NAME -->` and `<!-- end -->` is replaced, and its chart in docs/images.
 With 100 pictures of each kind it takes some ten minutes of one idle core, with 1000 ten times as long.
@@ -32,7 +33,7 @@ from sfumato.core.loops import Loop
 from sfumato.core.pixels import from_unit
 from sfumato.core.ramps import spell_weight
 from sfumato.core.samplers import SAMPLERS
-from sfumato.core.schedules import strided
+from sfumato.core.schedules import Flow, strided
 from sfumato.evaluation.illusions import hybrid_table
 from sfumato.evaluation.judge import Judge, load_judge
 from sfumato.evaluation.metrics import frechet_distance, gaussian_statistics, psnr
@@ -43,6 +44,8 @@ from sfumato.training.datasets import load_data
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "choices.md"
 IMAGES = ROOT / "docs" / "images"
+DIGITS = "digits"
+"""What is measured where nothing else is named."""
 STEPS = (5, 10, 20, 40)
 SCALES = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
 STARTS = (1, 3, 5, 7, 10, 15, 20, 25, 30)
@@ -113,22 +116,35 @@ class Bench:
 
 def samplers(bench: Bench) -> str:
     """Every sampler at several counts of steps."""
+    return walked(bench, [name for name in SAMPLERS if name != "euler"], "samplers")
+
+
+def flow(bench: Bench) -> str:
+    """The same of a model of flow matching."""
+    if not isinstance(bench.model.schedule, Flow):
+        raise SystemExit(f"{bench.model.name} is no model of flow matching; train one with `sfumato train flow`")
+    return walked(bench, ["euler", "heun", "dpmpp-2m"], "flow")
+
+
+def walked(bench: Bench, names: Sequence[str], part: str) -> str:
+    """Samplers at several counts of steps, as a table and a chart."""
     cells, series = [], []
-    for colour, name in enumerate(name for name in SAMPLERS if name != "euler"):
+    for colour, name in enumerate(names):
         found = [bench.samples(replace(bench.how, steps=steps, loop=Loop(name)))[1:] for steps in STEPS]
-        cells.append((name, *(f"{right:.0%} ({distance:.1f})" for right, distance in found)))
+        cells.append((name, *(f"{right:.1%} ({distance:.2f})" for right, distance in found)))
         # Heun asks the model twice in every step but the last.
         asked = [2 * steps - 1 if name == "heun" else steps for steps in STEPS]
         points = tuple((float(k), distance) for k, (_, distance) in zip(asked, found, strict=True))
         series.append(Series(name, points, colour=colour))
-    draw(series, "samplers", "evaluations of the network a picture", "Fréchet distance", log_x=True, log_y=True)
+        print(cells[-1], flush=True)
+    draw(series, part, "evaluations of the network a picture", "Fréchet distance", log_x=True, log_y=True)
     table = markdown_table(("sampler", *(f"{steps} steps" for steps in STEPS)), cells)
     return (
         f"{table}\n\n"
         f"Share of {bench.n} samples that are read as asked for, γ = {spell_weight(bench.how.guidance)}, and in "
         "brackets their Fréchet distance to real digits in the judge's features; of "
-        f"{bench.n} real ones it is {bench.floor:.1f}.\n\n"
-        "![Fréchet distance against evaluations of the network, a line for each sampler](images/choices-samplers.svg)"
+        f"{bench.n} real ones it is {bench.floor:.2f}.\n\n"
+        f"![Fréchet distance against evaluations of the network, a line for each sampler](images/choices-{part}.svg)"
     )
 
 
@@ -242,6 +258,7 @@ def draw(series: Sequence[Series], name: str, x: str, y: str, *, log_x: bool = F
 
 PARTS: dict[str, Callable[[Bench], str]] = {
     "samplers": samplers,
+    "flow": flow,
     "guidance": guidance,
     "edits": edits,
     "hybrids": hybrids,
@@ -253,17 +270,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="folder with MNIST's idx files")
     parser.add_argument("-n", type=int, default=100, help="pictures of each kind")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--model", default=DIGITS, help="what is measured; of flow a run of that recipe")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=[name for name in PARTS if name != "flow"])
     given = parser.parse_args()
-    bench = Bench(sf.load("digits", dtype="bfloat16"), load_judge(), load_data(given.data, "test"), given.n)
+    bench = Bench(sf.load(given.model, dtype="bfloat16"), load_judge(), load_data(given.data, "test"), given.n)
     for name in given.only:
         began = time.perf_counter()
         found = PARTS[name](bench)
         seconds = time.perf_counter() - began
         machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+        model = "" if given.model == DIGITS else " --model runs/flow"  # wherever it lies here
+        command = f"python tools/choices.py --data MNIST -n {given.n} --only {name}{model}"
         source = (
-            f"(`python tools/choices.py --data MNIST -n {given.n} --only {name}`, {datetime.date.today()}, model "
-            f"`{(bench.model.sha256 or '')[:10]}` in bfloat16, {machine}.)"
+            f"(`{command}`, {datetime.date.today()}, model `{(bench.model.sha256 or '')[:10]}` in bfloat16, {machine}.)"
         )
         put(PAGE, name, f"{found}\n\n{source}")
         print(f"{name}: {seconds:.0f} s", flush=True)

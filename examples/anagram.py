@@ -9,7 +9,7 @@ model, judge = sf.load("digits"), load_judge()
 views = [sf.view("identity"), sf.view("rotate:180")]  # or flip, jigsaw, hinge:3, rotate:90+negate, …
 prompts = ["6", "9"]
 
-tree = sf.anagram([sf.guided(prompt, scale=2) for prompt in prompts], views)
+tree = sf.anagram([sf.guided(prompt, scale=5) for prompt in prompts], views)
 pictures = sf.sample(model, tree, seeds=range(8))
 readings = [view(pictures) for view in views]
 chances = [judge.probabilities(x)[:, judge.classes.index(prompt)] for x, prompt in zip(readings, prompts, strict=True)]

@@ -6,7 +6,7 @@ import sfumato as sf
 from sfumato.core.filters import LowPass
 
 model = sf.load("digits")
-tree = sf.hybrid(far=sf.guided("0", scale=2), near=sf.guided("3", scale=2), sigma=1.5)
+tree = sf.hybrid(far=sf.guided("0", scale=5), near=sf.guided("3", scale=5), sigma=1.5)
 pictures = sf.sample(model, tree, seeds=range(4))
 distances = [LowPass(sigma)(pictures) for sigma in (3, 1.5, 1)]
 seen = torch.stack([*distances, pictures], dim=1)  # for each picture a row, from afar to near

@@ -31,6 +31,6 @@ print(report.verdict)
 assert report.sound
 
 model = sf.load("digits")
-tree = sf.anagram([sf.guided("3", scale=2), sf.guided("2", scale=2)], [IDENTITY, Twist()])
+tree = sf.anagram([sf.guided("3", scale=5), sf.guided("2", scale=5)], [IDENTITY, Twist()])
 pictures = sf.sample(model, tree, seeds=range(6))
 sf.sheet(torch.cat([pictures, Twist()(pictures)]), columns=6).save("twisted.png")

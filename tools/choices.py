@@ -1,6 +1,6 @@
 """Measure what docs/choices.md says of samplers, guidance, starts and hybrids, and write it there:
 
-    python tools/choices.py --data FOLDER_OF_MNIST [-n 1000] [--only samplers guidance edits hybrids]
+    python tools/choices.py --data FOLDER_OF_MNIST [-n 1000] [--only samplers guidance illusions edits hybrids]
     python tools/choices.py --data FOLDER_OF_MNIST [-n 1000] --only flow --model runs/flow
 
 Each part of the page between `<!-- measured: NAME -->` and `<!-- end -->` is replaced, and its chart in docs/images.
@@ -34,7 +34,7 @@ from sfumato.core.pixels import from_unit
 from sfumato.core.ramps import spell_weight
 from sfumato.core.samplers import SAMPLERS
 from sfumato.core.schedules import Flow, strided
-from sfumato.evaluation.illusions import hybrid_table
+from sfumato.evaluation.illusions import anagram_table, hybrid_table, ordered_pairs
 from sfumato.evaluation.judge import Judge, load_judge
 from sfumato.evaluation.metrics import frechet_distance, gaussian_statistics, psnr
 from sfumato.evaluation.samples import Sampling, markdown_table, sample_classes
@@ -49,6 +49,8 @@ DIGITS = "digits"
 STEPS = (5, 10, 20, 40)
 SCALES = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
 STARTS = (1, 3, 5, 7, 10, 15, 20, 25, 30)
+READINGS = (2.0, 3.0, 5.0, 7.0)
+"""Guidance of illusions."""
 SIGMAS = (1.0, 1.5, 2.0, 3.0)
 COURSE = 34
 """Levels that the starts of an edit count in."""
@@ -123,7 +125,7 @@ def flow(bench: Bench) -> str:
     """The same of a model of flow matching."""
     if not isinstance(bench.model.schedule, Flow):
         raise SystemExit(f"{bench.model.name} is no model of flow matching; train one with `sfumato train flow`")
-    return walked(bench, ["euler", "heun", "dpmpp-2m"], "flow")
+    return walked(bench, ["euler", "heun"], "flow")
 
 
 def walked(bench: Bench, names: Sequence[str], part: str) -> str:
@@ -164,6 +166,24 @@ def guidance(bench: Bench) -> str:
         f"{bench.n} samples each, {bench.how.steps} steps. Variety: standard deviation of a pixel over pictures "
         f"of one digit. Fréchet distance in the judge's features; of {bench.n} real digits it is {bench.floor:.1f}.\n\n"
         "![Fréchet distance against guidance](images/choices-guidance.svg)"
+    )
+
+
+def illusions(bench: Bench) -> str:
+    """All ordered pairs of digits in one picture, the readings under more and more guidance."""
+    pairs, seeds = ordered_pairs(bench.model.classes), range(max(1, bench.n // 100))
+    rows = []
+    for scale in READINGS:
+        how = replace(bench.how, guidance=scale)
+        turned = anagram_table(bench.model, pairs, bench.judge, how, seeds=seeds)
+        sigma = bench.model.defaults.hybrid_sigma
+        parted = hybrid_table(bench.model, pairs, bench.judge, how, sigma=sigma, seeds=seeds)
+        rows.append((f"{scale:g}", *(f"{100 * table.both / table.count:.0f}%" for table in (turned, parted))))
+        print(rows[-1], flush=True)
+    table = markdown_table(("γ", "anagrams upside down", "hybrids"), rows)
+    return (
+        f"{table}\n\nThe share of which both readings are read as wanted: all 100 ordered pairs, "
+        f"{len(pairs) * len(seeds)} pictures each, {bench.how.steps} steps."
     )
 
 
@@ -223,14 +243,16 @@ def hybrids(bench: Bench) -> str:
     pairs = [(a, b) for a in names for b in names if a != b]
     rows = []
     for sigma in SIGMAS:
-        table = hybrid_table(
-            bench.model, pairs, bench.judge, bench.how, sigma=sigma, seeds=range(max(1, bench.n // 100))
-        )
+        how = replace(bench.how, guidance=bench.model.defaults.guidance_of(illusion=True))
+        table = hybrid_table(bench.model, pairs, bench.judge, how, sigma=sigma, seeds=range(max(1, bench.n // 100)))
         far, near = table.each
         rows.append((f"{sigma:g}", *(f"{count / table.count:.0%}" for count in (far, near, table.both))))
     count = len(pairs) * max(1, bench.n // 100)
     table = markdown_table(("σ in pixels", "from afar", "from near", "both"), rows)
-    return f"{table}\n\n{count} hybrids of two different digits for each σ, read blurred by it and as they are."
+    return (
+        f"{table}\n\n{count} hybrids of two different digits for each σ, γ = {spell_weight(how.guidance)}, read "
+        "blurred by it and as they are."
+    )
 
 
 def variety(pictures: Float[Tensor, "n c h w"], classes: int) -> float:
@@ -260,6 +282,7 @@ PARTS: dict[str, Callable[[Bench], str]] = {
     "samplers": samplers,
     "flow": flow,
     "guidance": guidance,
+    "illusions": illusions,
     "edits": edits,
     "hybrids": hybrids,
 }

@@ -36,10 +36,10 @@ SECTIONS = [
     ("Samples: 20 strided ancestral steps, γ = 2 (the defaults)", f"evaluate digits -n 1000 {FAST}"),
     ("Samples: the whole chain of 300 steps, γ = 2", f"evaluate digits -n 1000 --steps 300 {FAST}"),
     ("Samples: 20 steps, γ = 5 as in the write-ups", f"evaluate digits -n 1000 --guidance 5 {FAST}"),
-    ("Anagrams under a turn by 180°, every ordered pair", f"evaluate digits -n 100 --anagrams --seeds 20 {FAST}"),
+    ("Anagrams under a turn by 180°, every ordered pair", f"evaluate digits -n 100 --anagrams --seeds 10 {FAST}"),
     (
         "Anagrams through five views, every ordered pair",
-        f"evaluate digits -n 100 --anagrams --seeds 4 {' '.join(f'--view {view}' for view in FIVE)} {FAST}",
+        f"evaluate digits -n 100 --anagrams --seeds 2 {' '.join(f'--view {view}' for view in FIVE)} {FAST}",
     ),
     ("Hybrids, every ordered pair", f"evaluate digits -n 100 --hybrids --seeds 5 {FAST}"),
     ("Samples of the unconditional model", f"evaluate digits/time -n 500 {FAST}"),

@@ -68,10 +68,11 @@ def words() -> None:
 def anagrams() -> None:
     """For each pair the seed of sixteen whose weakest reading the judge is surest of: above upright, below turned."""
     model, judge = sf.load("digits"), load_judge()
-    table = anagram_table(model, PAIRS, judge, Sampling(20, 2.0), seeds=SEEDS)
+    scale = model.defaults.guidance_of(illusion=True)
+    table = anagram_table(model, PAIRS, judge, Sampling(model.defaults.steps, scale), seeds=SEEDS)
     upright = []
     for score in table.scores:
-        first, second = (sf.guided(name, scale=2) for name in score.wanted)
+        first, second = (sf.guided(name, scale=scale) for name in score.wanted)
         tree = sf.anagram([first, second], [IDENTITY, Rotate(180)])
         upright.append(sf.sample(model, tree, seeds=[score.best_seed], steps=20))
         print(score.wanted, f"{score.both} of {score.count} seeds; shown: seed {score.best_seed}")

@@ -21,6 +21,17 @@ def test_a_job_says_all_of_its_loop_once_it_is_completed():
     assert job.loop == model.defaults.loop
 
 
+def test_readings_of_one_picture_are_guided_by_themselves():
+    digits, emoji = _load("digits").defaults, _load("emoji").defaults
+    assert digits.illusion_guidance != digits.guidance
+    for kind in ("generate", "edit", "inpaint", "panorama", "regions"):
+        assert defaults.completed({"kind": kind}, _load("digits"))["guidance"] == digits.guidance
+    for kind in ("anagram", "hybrid"):
+        assert defaults.completed({"kind": kind}, _load("digits"))["guidance"] == digits.illusion_guidance
+        assert defaults.completed({"kind": kind, "guidance": 3.0}, _load("digits"))["guidance"] == 3.0
+        assert defaults.completed({"kind": kind}, _load("emoji"))["guidance"] == emoji.guidance, "it has no other"
+
+
 def test_what_is_said_stays():
     said = {"kind": "generate", "prompt": "3", "steps": 3, "guidance": 7.0, "sampler": "ddim", "last_step": False}
     assert defaults.completed(said, _load("digits"), steps=34).items() >= said.items()

@@ -92,6 +92,21 @@ def test_samples_are_those_that_generate_makes(tiny_model):
             torch.testing.assert_close(made[seed], sf.sample(model, tree, seeds=[seed], steps=3, sampler=sampler)[0])
 
 
+def test_illusions_are_guided_as_anagram_and_hybrid_guide_them(sfumato):
+    """The bundled digits read them under more guidance than single pictures; what is asked for goes before."""
+    few = ("-n", "1", "--anagrams", "--hybrids", "--seeds", "1", "--steps", "1", "--json")
+    told = {}
+    for name, words in {"own": (), "five": ("--guidance", "5"), "two": ("--guidance", "2")}.items():
+        done = sfumato("evaluate", "digits", *few, *words)
+        assert done.code == 0, done.err
+        told[name] = json.loads(done.out)
+    assert told["own"]["settings"]["guidance"] == 2
+    assert told["own"]["settings"]["illusion_guidance"] == 5
+    assert "illusion guidance 5" in format_evaluation(told["own"])
+    for kind in ("anagrams", "hybrids"):
+        assert told["own"][kind] == told["five"][kind] != told["two"][kind]
+
+
 def test_the_sampler_is_chosen_and_told(tiny_model, sfumato):
     done = sfumato("evaluate", tiny_model, "-n", "2", "--steps", "2", "--sampler", "heun")
     assert done.code == 0, done.err

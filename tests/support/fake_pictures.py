@@ -43,6 +43,7 @@ def hello() -> dict:
                 "classes": DIGITS,
                 "steps": 50,
                 "guidance": 2.0,
+                "illusion_guidance": 5.0,
             },
             {
                 **model,
@@ -52,6 +53,7 @@ def hello() -> dict:
                 "classes": [],
                 "steps": 50,
                 "guidance": 1.0,
+                "illusion_guidance": 1.0,
                 "judge": True,
             },
             {
@@ -63,6 +65,7 @@ def hello() -> dict:
                 "classes": [],
                 "steps": 25,
                 "guidance": 4.0,
+                "illusion_guidance": 4.0,
                 "most_steps": 1000,
                 "times": 1000,
                 "judge": False,

@@ -34,7 +34,7 @@ def course_model(name: str) -> NetworkDenoiser:
     network = CourseUNet(CourseUNetConfig(4, time=recipe.time_conditioned, classes=classes))
     network.eval().requires_grad_(False)
     steps, guidance = (1 if name == "digits/denoiser" else 20), (2.0 if classes else 1.0)
-    defaults = Defaults(steps, guidance, 2.0)
+    defaults = Defaults(steps, guidance, 2.0, illusion_guidance=5.0 if classes else None)
     return NetworkDenoiser(name, network, recipe.make_schedule(), recipe.prediction, defaults=defaults)
 
 

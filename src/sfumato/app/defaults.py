@@ -27,6 +27,8 @@ STARTS = (1, 3, 5, 7, 10, 20)
 """Entries of that schedule at which an edit begins."""
 VIEWS = ("identity", "rotate:180")
 """Of an anagram."""
+ILLUSIONS = frozenset({"anagram", "hybrid"})
+"""Kinds of jobs whose picture is read in several ways."""
 JUMP = 5
 """Steps of a stretch that RePaint walks again."""
 
@@ -68,7 +70,7 @@ def completed(
     """The fields of a job with the model's defaults for what all jobs have and these do not say.
 
     Args:
-        fields: What is said; a job says nothing by None where that has no meaning of its own.
+        fields: What is said, its kind too; a job says nothing by None where that has no meaning of its own.
         model: That of the job.
         loop: How it walks where the fields do not say; the model's own loop by default.
         steps: The levels where the fields do not say, as far as the model's schedule has so many; the model's own by
@@ -80,7 +82,7 @@ def completed(
     return {
         **asdict(loop or defaults.loop),
         "steps": min(steps or defaults.steps, model.most_steps),
-        "guidance": defaults.guidance,
+        "guidance": defaults.guidance_of(illusion=fields.get("kind") in ILLUSIONS),
         "dtype": dtype_name(model.dtype),
         **fields,
     }

@@ -76,6 +76,11 @@ class Wanted:
         how.path(model)
         return how
 
+    def illusions(self, model: Model) -> Sampling:
+        """How anagrams and hybrids are made."""
+        how = self.sampling(model)
+        return how if self.guidance is not None else replace(how, guidance=model.defaults.guidance_of(illusion=True))
+
 
 def evaluate_model(
     model: Model,
@@ -119,6 +124,8 @@ def evaluate_model(
     how = wanted.sampling(model)
     settings |= {"sampler": how.loop.sampler, "steps": how.steps}
     settings |= {"guidance": how.guidance} if model.conditioned else {}
+    if (wanted.anagrams or wanted.hybrids) and (read := wanted.illusions(model)) != how:
+        settings["illusion_guidance"] = read.guidance
     if model.reads_text:
         result |= _text(model, data, wanted, how, on_progress)
     else:
@@ -178,6 +185,7 @@ def _text(
     seeds = range(wanted.seed, wanted.seed + wanted.seeds_per_pair)
     out = measures.retrieval(wanted.count)
     out |= {} if data is None else measures.held_out(data) | measures.conditioning(data)
+    measures = _text_measures(model, wanted, wanted.illusions(model), report)
     if wanted.anagrams:
         out |= measures.anagrams(wanted.pairs, [parse_view(view) for view in wanted.views], seeds)
     return out | (measures.hybrids(wanted.pairs, seeds) if wanted.hybrids else {})
@@ -201,10 +209,11 @@ def _diffusion(chosen: PictureMeasures, wanted: Wanted) -> dict[str, Any]:
         out["notes"].append(f"denoising is not measured: {what}")
     else:
         out |= chosen.diffusion_denoiser()
+    read = replace(chosen, how=wanted.illusions(model))
     if judge and wanted.anagrams:
-        out |= chosen.anagrams(judge, wanted.views)
+        out |= read.anagrams(judge, wanted.views)
     if judge and wanted.hybrids:
-        out |= chosen.hybrids(judge)
+        out |= read.hybrids(judge)
     return out
 
 

@@ -109,8 +109,8 @@ def _cell(value: PlainWeight | str) -> str:
 
 
 def settings_in_words(settings: Mapping[str, Any]) -> list[str]:
-    """What was set, each in two words."""
-    return [f"{key} {spell_weight(v) if isinstance(v, tuple) else v}" for key, v in settings.items()]
+    """What was set, each in a few words."""
+    return [f"{key.replace('_', ' ')} {spell_weight(v) if isinstance(v, tuple) else v}" for key, v in settings.items()]
 
 
 def sweep_page(result: Mapping[str, Any]) -> str:

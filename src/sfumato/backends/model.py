@@ -32,6 +32,12 @@ class Defaults:
     larger: str | None = None
     """The model that makes its pictures larger."""
     loop: Loop = field(default_factory=Loop)
+    illusion_guidance: PlainWeight | None = None
+    """γ of each reading where one picture has several: what is read must be plain. As `guidance` where it is None."""
+
+    def guidance_of(self, *, illusion: bool) -> PlainWeight:
+        """γ of a picture, or of an illusion's readings."""
+        return self.illusion_guidance if illusion and self.illusion_guidance is not None else self.guidance
 
 
 class Model(ABC):

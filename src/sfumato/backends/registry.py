@@ -41,8 +41,9 @@ def bundled_models() -> dict[str, Bundled]:
     }
 
 
-def _defaults(guidance: float | list[float], **others: Any) -> Defaults:
-    return Defaults(guidance=read_weight(guidance), **others)
+def _defaults(guidance: object, illusion_guidance: object = None, **others: Any) -> Defaults:
+    readings = None if illusion_guidance is None else read_weight(illusion_guidance)
+    return Defaults(guidance=read_weight(guidance), illusion_guidance=readings, **others)
 
 
 def classes_of(name: str) -> tuple[str, ...]:

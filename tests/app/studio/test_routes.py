@@ -54,8 +54,8 @@ def test_hello_tells_all_that_the_page_needs(quiet):
     (digits,) = (model for model in told["models"] if model["name"] == "digits")
     assert digits == {
         "name": "digits", "title": digits["title"], "shape": [1, 28, 28], "conditions": "classes",
-        "classes": [*"0123456789"], "steps": 20, "guidance": 2.0, "most_steps": 300, "times": 300, "larger": None,
-        "low_res": None, "judge": True,
+        "classes": [*"0123456789"], "steps": 20, "guidance": 2.0, "illusion_guidance": 5.0,
+        "most_steps": 300, "times": 300, "larger": None, "low_res": None, "judge": True,
     }  # fmt: skip
     conditions = {model["name"]: model["conditions"] for model in told["models"]}
     assert conditions.items() >= {"digits": "classes", "digits/time": "none", "digits/denoiser": "none"}.items()

@@ -38,6 +38,8 @@ def test_a_job_runs_once_however_often_it_is_asked_for(workshop, monkeypatch):
 def test_jobs_have_the_defaults_of_the_model_and_of_the_tour(workshop):
     job = workshop.job(Generate, prompt="3")
     assert (job.model, job.steps, job.guidance, job.seed) == ("digits", TINY.steps, 2.0, 3)
+    readings = (Reading(prompt="3"), Reading(prompt="8", view="flip"))
+    assert workshop.job(Anagram, readings=readings).guidance == 5.0
     other = workshop.job(Generate, model="digits/time")
     assert (other.model, other.guidance) == ("digits/time", 1.0)
     assert workshop.course(Generate).steps == TINY.course_steps

@@ -233,6 +233,7 @@ def _facts_of_file(name: str) -> dict[str, Any]:
         "data": recipe.get("data"),
         "steps": model.defaults.steps,
         "guidance": model.defaults.guidance,
+        "illusion guidance": model.defaults.illusion_guidance,
         "larger": model.defaults.larger,
         "folder" if path.is_dir() else "file": str(path),
         "megabytes": _megabytes(path),

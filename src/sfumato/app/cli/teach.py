@@ -136,9 +136,19 @@ def evaluate(
     from sfumato.files import write_text
 
     sweeps = tuple(parse_sweep(words) for words in sweep or ())
-    views = tuple(view or ["rotate:180"])
-    scale = c.weight(guidance, "--guidance")
-    wanted = Wanted(count, steps, scale, sampler, seed, seeds, anagrams, hybrids, views, pairs, sweeps)
+    wanted = Wanted(
+        count=count,
+        steps=steps,
+        guidance=c.weight(guidance, "--guidance"),
+        sampler=sampler,
+        seed=seed,
+        seeds_per_pair=seeds,
+        anagrams=anagrams,
+        hybrids=hybrids,
+        views=tuple(view or ["rotate:180"]),
+        pairs=pairs,
+        sweeps=sweeps,
+    )
     if out is not None:
         c.check_folder(out)
     loaded = load(model, device, dtype)

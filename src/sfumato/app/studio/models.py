@@ -118,6 +118,7 @@ class Models:
             "classes": list(model.classes),
             "steps": model.defaults.steps,
             "guidance": model.defaults.guidance,
+            "illusion_guidance": model.defaults.guidance_of(illusion=True),
             "most_steps": model.most_steps,
             "times": len(model.schedule) if isinstance(model.schedule, Discrete) else 1,
             "larger": after,

@@ -62,8 +62,13 @@ class Subject:
 
     @property
     def guidance(self) -> PlainWeight:
-        """The model's own; none where it cannot be asked for nothing, which guidance leads away from."""
-        return self.model.defaults.guidance if self.model.conditioned and knows_nothing(self.model) else 1.0
+        """The model's own, if any."""
+        return self.model.defaults.guidance if self.guided else 1.0
+
+    @property
+    def guided(self) -> bool:
+        """Whether it can be guided: it must know nothing, which guidance leads away from, too."""
+        return self.model.conditioned and knows_nothing(self.model)
 
     @property
     def photo(self) -> Input:

@@ -63,8 +63,8 @@ class Workshop:
         """A job with the defaults of its model and of this tour for what is not given."""
         name = given.get("model", self.subject.name)
         model = self.model if name == self.subject.name else self.load(name, self.dtype)
-        guidance = self.subject.guidance if model is self.model else model.defaults.guidance
-        fields = {"model": name, "seed": self.seed, "guidance": guidance, **given}
+        own = {} if model is not self.model or self.subject.guided else {"guidance": 1.0}
+        fields = {"kind": kind.model_fields["kind"].default, "model": name, "seed": self.seed, **own, **given}
         return kind(**completed(fields, model, steps=self.size.steps))
 
     def course(self, kind: type[J], **given: Any) -> J:

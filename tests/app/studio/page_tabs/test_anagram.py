@@ -25,6 +25,7 @@ def test_by_mouse_the_best_of_many_seeds_is_shown_first_and_turned(open_tab, fak
     expect(page.locator(".summary")).to_contain_text("4 of 6 seeds are read as asked")
     (request,) = asked(fake)
     assert request["count"] == 6
+    assert request["job"]["guidance"] == 5, "that of its model for illusions"
     assert request["job"]["readings"] == [{"prompt": "3", "view": "identity"}, {"prompt": "9", "view": "rotate:180"}]
     shares = [int(re.search(r"(\d+)\s%", text)[1]) for text in page.locator(".tiles .tile").all_inner_texts()]
     assert shares == sorted(shares, reverse=True)

@@ -6,8 +6,8 @@
  *        model: a modelField. value: a prompt or null ("anything"); with `several` a list of them, never empty.
  *        Buttons for classes (with `compact` a select), a text for words, nothing where the model takes no condition.
  *   numberField({label, value, min, max, step, hint, whole, unit})   value: a number; `.limits({min, max})`
- *   stepsField(model, {usual}), guidanceField(model)   numberFields that follow the model's defaults, or `usual` steps (guidance hides where
- *        nothing can be asked)
+ *   stepsField(model, {usual}), guidanceField(model, {usual})   numberFields that follow the model's defaults, or `usual` steps; the
+ *        guidance follows that entry of the Model, and hides where nothing can be asked
  *   seedField({label})                             value: a whole number; `.roll()`
  *   selectField({label, options: [{value, text}], value, hint})      `.options(list)`
  *   chipsField({label, options: [{value, text}], value, several, hint, least})  value: one or a list (in the order of the options)

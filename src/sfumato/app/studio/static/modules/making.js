@@ -1,8 +1,9 @@
 /* What all forms that make pictures share, so that a tab only has to add its own.
  *
- *   makingFields(studio, {accept, count, steps, without}) -> { model, steps, guidance, seed, count, sampler, all, grid, job(), fill(job) }
+ *   makingFields(studio, {accept, count, steps, illusion, without}) -> { model, steps, guidance, seed, count, sampler, all, grid, job(), fill(job) }
  *     all: {name: field} for remember(), the model first; grid: the element with steps, guidance, seed and count;
  *     job(): model, steps, guidance, seed and what `sampler` adds; fill(job): from a whole Job -> whether its model is here
+ *     illusion: whether the picture is read in several ways, each with the guidance that its model has for that
  *     steps: how many where no Job says, by default the model's own; count: the most pictures that can be asked for
  *   isSampler(model)   whether it makes pictures in steps, from noise: no later stage of a cascade, no one-step denoiser
  *   COURSE_STEPS   those of jobs that begin from a picture: their starts count in the schedule of the course
@@ -18,10 +19,10 @@ import "/viewer/compare.js";
 import { fill, h } from "./dom.js";
 import { guidanceField, makeField, modelField, numberField, samplerFields, seedField, stepsField } from "./fields.js";
 
-export function makingFields(studio, { accept = undefined, count: most = 1, steps: usual = null, without = [] } = {}) {
+export function makingFields(studio, { accept = undefined, count: most = 1, steps: usual = null, illusion = false, without = [] } = {}) {
   const model = modelField(studio, accept ? { accept } : {});
   const steps = stepsField(model, { usual });
-  const guidance = guidanceField(model);
+  const guidance = guidanceField(model, { usual: illusion ? "illusion_guidance" : "guidance" });
   const seed = seedField();
   const count = most > 1 ? numberField({ label: "Pictures", value: Math.min(4, most), min: 1, max: most }) : null;
   const sampler = samplerFields(studio, model, { without });

@@ -69,8 +69,8 @@ export function weightField({ label, value }) {
   return field;
 }
 
-export function guidanceField(model, { label = "Guidance γ" } = {}) {
-  const field = weightField({ label, value: model.model?.guidance ?? 1 });
+export function guidanceField(model, { label = "Guidance γ", usual = "guidance" } = {}) {
+  const field = weightField({ label, value: model.model?.[usual] ?? 1 });
   const show = () => (field.element.hidden = (model.model?.conditions ?? "none") === "none");
   let name = model.value;
   show();
@@ -78,7 +78,7 @@ export function guidanceField(model, { label = "Guidance γ" } = {}) {
     show();
     if (model.value === name || !model.model) return;
     name = model.value;
-    field.value = model.model.guidance;
+    field.value = model.model[usual];
   });
   return field;
 }

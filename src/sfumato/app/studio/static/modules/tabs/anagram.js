@@ -15,7 +15,7 @@ import { fineSide } from "../view-field.js";
 const TRIES = 8; // a few seconds for digits, and hardly ever none of them succeeds
 
 function mount(root, studio) {
-  const making = makingFields(studio, { accept: (model) => model.low_res === null && model.conditions !== "none" });
+  const making = makingFields(studio, { accept: (model) => model.low_res === null && model.conditions !== "none", illusion: true });
   const rows = readingRows(studio, making.model);
   const origin = originFields(studio, making, "anagram");
   const tries = numberField({ label: "Seeds to try", value: Math.min(TRIES, studio.hello.limits.count), min: 1, max: studio.hello.limits.count });

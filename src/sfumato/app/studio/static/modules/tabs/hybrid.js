@@ -15,7 +15,7 @@ import { remember } from "../settings.js";
 const TRIES = 8;
 
 function mount(root, studio) {
-  const making = makingFields(studio, { accept: (model) => model.low_res === null && model.conditions !== "none" });
+  const making = makingFields(studio, { accept: (model) => model.low_res === null && model.conditions !== "none", illusion: true });
   const { model } = making;
   const factors = factorsField(studio, model);
   const reference = pictureInput(studio, { label: "Keep the first part of a picture", hint: "Its coarse part stays, and the model makes the rest." });

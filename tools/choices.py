@@ -241,9 +241,9 @@ def hybrids(bench: Bench) -> str:
     """All pairs of two digits, parted by several Gaussians."""
     names = bench.model.classes
     pairs = [(a, b) for a in names for b in names if a != b]
+    how = replace(bench.how, guidance=bench.model.defaults.guidance_of(illusion=True))
     rows = []
     for sigma in SIGMAS:
-        how = replace(bench.how, guidance=bench.model.defaults.guidance_of(illusion=True))
         table = hybrid_table(bench.model, pairs, bench.judge, how, sigma=sigma, seeds=range(max(1, bench.n // 100)))
         far, near = table.each
         rows.append((f"{sigma:g}", *(f"{count / table.count:.0%}" for count in (far, near, table.both))))

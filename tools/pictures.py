@@ -69,12 +69,13 @@ def anagrams() -> None:
     """For each pair the seed of sixteen whose weakest reading the judge is surest of: above upright, below turned."""
     model, judge = sf.load("digits"), load_judge()
     scale = model.defaults.guidance_of(illusion=True)
-    table = anagram_table(model, PAIRS, judge, Sampling(model.defaults.steps, scale), seeds=SEEDS)
+    how = Sampling(model.defaults.steps, scale)
+    table = anagram_table(model, PAIRS, judge, how, seeds=SEEDS)
     upright = []
     for score in table.scores:
         first, second = (sf.guided(name, scale=scale) for name in score.wanted)
         tree = sf.anagram([first, second], [IDENTITY, Rotate(180)])
-        upright.append(sf.sample(model, tree, seeds=[score.best_seed], steps=20))
+        upright.append(sf.sample(model, tree, seeds=[score.best_seed], steps=how.steps))
         print(score.wanted, f"{score.both} of {score.count} seeds; shown: seed {score.best_seed}")
     above = torch.cat(upright)
     save_image(sheet(torch.cat([above, Rotate(180)(above)]), columns=len(PAIRS), zoom=3), FOLDER / "anagrams.png")

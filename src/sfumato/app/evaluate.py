@@ -8,7 +8,7 @@ from typing import Any
 
 from sfumato.app.evaluate_pictures import PictureMeasures
 from sfumato.app.evaluate_text import TextMeasures, format_text
-from sfumato.app.sweep import Sweep, figures, known_sampler, settings_in_words, sweep_markdown
+from sfumato.app.sweep import Sweep, figures, sampler_named, settings_in_words, sweep_markdown
 from sfumato.backends.model import Model
 from sfumato.core.ramps import PlainWeight
 from sfumato.core.schedules import Additive
@@ -71,7 +71,7 @@ class Wanted:
         how = Sampling(
             steps=model.defaults.steps if self.steps is None else self.steps,
             guidance=model.defaults.guidance if self.guidance is None else self.guidance,
-            loop=loop if self.sampler is None else replace(loop, sampler=known_sampler(self.sampler)),
+            loop=loop if self.sampler is None else replace(loop, sampler=sampler_named(self.sampler)),
         )
         how.path(model)
         return how

@@ -24,18 +24,12 @@ from sfumato.core.loop import Canvas, FromImage
 from sfumato.core.loops import Loop, Threshold
 from sfumato.core.pixels import from_unit
 from sfumato.core.ramps import PlainWeight, read_weight
-from sfumato.core.samplers import SAMPLERS, Variance
+from sfumato.core.samplers import Variance, known_sampler
 from sfumato.core.schedules import Path, Spacing
 from sfumato.errors import UsageError
 
 Loader = Callable[[str, str], Model]
 """A model by name and dtype."""
-
-
-def _sampler(name: str) -> str:
-    if name not in SAMPLERS:
-        raise ValueError(f"unknown sampler {name!r}; choose one of {', '.join(SAMPLERS)}")
-    return name
 
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -98,7 +92,7 @@ class Job(BaseModel):
     """Levels of the path."""
     spacing: Spacing = "strided"
     """Which levels of the schedule these are."""
-    sampler: Annotated[str, AfterValidator(_sampler)] = "ddpm"
+    sampler: Annotated[str, AfterValidator(known_sampler)] = "ddpm"
     eta: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Of ddim: 0 deterministic, 1 ancestral."""
     variance: Variance = "posterior"

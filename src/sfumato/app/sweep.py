@@ -10,7 +10,7 @@ from sfumato.app.report.chart import Series, chart
 from sfumato.app.report.document import document, table
 from sfumato.app.report.figures import text
 from sfumato.core.ramps import PlainWeight, read_weight, spell_weight
-from sfumato.core.samplers import SAMPLERS
+from sfumato.core.samplers import known_sampler
 from sfumato.errors import UsageError, one_of, short
 from sfumato.evaluation.samples import Sampling, markdown_table
 
@@ -56,7 +56,7 @@ def parse_sweep(words: str) -> Sweep:
                 raise UsageError(f"--sweep steps wants {wants}, not {short(values)}")
             return Sweep("steps", tuple(map(int, numbers)))
         case "sampler" if equals:
-            return Sweep("sampler", tuple(map(known_sampler, each)))
+            return Sweep("sampler", tuple(map(sampler_named, each)))
     raise one_of("setting of a sweep", setting, SETTINGS)
 
 
@@ -67,11 +67,12 @@ def _weights(values: Sequence[str], wants: str) -> tuple[PlainWeight, ...]:
         raise UsageError(f"--sweep wants {wants}, not {short(','.join(values))}") from error
 
 
-def known_sampler(name: str) -> str:
+def sampler_named(name: str) -> str:
     """The name of a sampler. Raises UsageError for one that there is not."""
-    if name not in SAMPLERS:
-        raise one_of("sampler", name, tuple(SAMPLERS))
-    return name
+    try:
+        return known_sampler(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def figures(found: Mapping[str, Any]) -> dict[str, float]:

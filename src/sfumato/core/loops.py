@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sfumato.core.estimates import Clipped, DynamicallyThresholded, Node
-from sfumato.core.samplers import DDIM, DDPM, SAMPLERS, Sampler, Variance
+from sfumato.core.samplers import DDIM, DDPM, SAMPLERS, Sampler, Variance, known_sampler
 from sfumato.core.schedules import Path, Schedule, Spacing, strided
 
 Threshold = Literal["none", "static", "dynamic"]
@@ -68,9 +68,8 @@ class Loop:
                 return DDPM(self.variance)
             case "ddim":
                 return DDIM(self.eta)
-            case name if name in SAMPLERS:
-                return SAMPLERS[name]
-        raise ValueError(f"unknown sampler {self.sampler!r}; choose one of {', '.join(SAMPLERS)}")
+            case name:
+                return SAMPLERS[known_sampler(name)]
 
     def thresholded(self, estimate: Node, pixel_range: tuple[float, float]) -> Node:
         """The estimate with its x̂₀ brought into the pixel range, in this loop's way."""

@@ -169,3 +169,10 @@ SAMPLERS: dict[str, Sampler] = {
     "dpmpp-2m": DPMpp2M(),
 }
 """The samplers by name, with their default settings."""
+
+
+def known_sampler(name: str) -> str:
+    """The name of one of `SAMPLERS`. Raises ValueError for any other."""
+    if name not in SAMPLERS:
+        raise ValueError(f"unknown sampler {name!r}; choose one of {', '.join(SAMPLERS)}")
+    return name

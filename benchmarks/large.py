@@ -88,7 +88,7 @@ class Large:
         from diffusers import DDPMScheduler, IFPipeline, UNet2DConditionModel
 
         network: Any = UNet2DConditionModel.from_pretrained(self.folder / "unet", torch_dtype=self.dtype)
-        pipeline = IFPipeline(
+        pipeline: Any = IFPipeline(
             tokenizer=None,
             text_encoder=None,
             unet=network.to(self.device),

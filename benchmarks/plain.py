@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ class PlainUNet(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor | None = None, condition: Tensor | None = None) -> Tensor:
         """The output; `condition` is one-hot, zeros for none."""
-        n = self.network
+        n: Any = self.network
         full = n.init(x)
         half = n.down1(full)
         quarter = n.down2(half)
@@ -107,7 +108,7 @@ def ancestral(network: PlainUNet, labels: Tensor, alphas_cumprod: Tensor, scale:
     return x
 
 
-def forward_flops(network: nn.Module, *inputs: Tensor) -> float:
+def forward_flops(network: nn.Module, *inputs: Any) -> float:
     """Floating-point operations of a forward of one row."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(*inputs)

@@ -25,7 +25,7 @@ Shape = tuple[int, ...]
 
 
 def _convolution(x: Shape, weight: Shape, *_: Any, out_shape: Shape) -> int:
-    return int(conv_flop_count(x, weight, out_shape))
+    return int(conv_flop_count(list(x), list(weight), list(out_shape)))
 
 
 def _linear(x: Shape, *_: Any, out_shape: Shape) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -201,7 +202,7 @@ def text_picture() -> Case:
     job = Generate(model="text", prompt="word1 word2 word3", seed=SEED, steps=25, guidance=4.0)
     from diffusers import DDPMScheduler
 
-    scheduler = DDPMScheduler(1000, prediction_type="v_prediction", clip_sample=False)
+    scheduler: Any = DDPMScheduler(1000, prediction_type="v_prediction", clip_sample=False)
 
     @torch.no_grad()
     def theirs() -> Tensor:

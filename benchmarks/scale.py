@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -103,7 +104,7 @@ def steps(device: str) -> Curve:
     """Eight guided digits with so many steps."""
     model, points = load("digits", device, "bfloat16"), []
     for count in (5, 10, 20, 40, 80, 160):
-        settings = {"model": "digits", "steps": count, "guidance": 2.0, "dtype": "bfloat16"}
+        settings: dict[str, Any] = {"model": "digits", "steps": count, "guidance": 2.0, "dtype": "bfloat16"}
         jobs = [Generate(prompt=str(k), seed=k, **settings) for k in range(8)]
         points.append((count, middle(partial(run, jobs, lambda _, __: model))))
     return Curve("steps", tuple(points), lambda _, s: f"{8 / s:.3g}", "pictures/s")

@@ -15,7 +15,7 @@ else:  # a tiny one with random weights, so that there is something to show: it 
     blocks = {"down_block_types": ("DownBlock2D", "DownBlock2D"), "up_block_types": ("UpBlock2D", "UpBlock2D")}
     unet = UNet2DModel(sample_size=16, block_out_channels=(16, 16), norm_num_groups=4, layers_per_block=1, **blocks)
     folder = "tiny"
-    DDPMPipeline(unet, DDPMScheduler()).save_pretrained(folder)
+    DDPMPipeline(unet, DDPMScheduler()).save_pretrained(folder)  # type: ignore[attr-defined]
 
 model = sf.load(folder)
 print(f"{model.shape} pictures, {model.schedule.__class__.__name__} schedule, sampler {model.defaults.loop.sampler}")

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 
 import sfumato as sf
-from sfumato.core.samplers import SAMPLERS
+from sfumato.core.loops import Loop
 from sfumato.evaluation.judge import load_judge
 from sfumato.evaluation.samples import Sampling, judged, sample_classes
 
@@ -15,7 +15,7 @@ count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 model, judge = sf.load("digits"), load_judge()
 how = Sampling(steps=10, guidance=2)
 for name in ("ddpm", "ddim", "dpmpp-2m"):
-    pictures, asked = sample_classes(model, model.classes, count, replace(how, sampler=SAMPLERS[name]))
+    pictures, asked = sample_classes(model, model.classes, count, replace(how, loop=Loop(name)))
     found = judged(pictures, asked, judge)
     low, high = found.interval
     print(f"{name:8s}  {found.correct} of {found.count} read as asked (95 % interval {low:.0%} to {high:.0%})")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import sfumato as sf
 from sfumato.app.batch import Asked, make
+from sfumato.app.job import Loader
 from sfumato.app.jobs import parse_job
 from sfumato.app.provenance import read_provenance
 
@@ -15,7 +16,7 @@ readings = [{"prompt": "6"}, {"prompt": "9", "view": "rotate:180"}]
 jobs.append(parse_job({"kind": "anagram", "readings": readings, **how}))
 
 
-def loader():
+def loader() -> Loader:
     """How a job's model is loaded."""
     return lambda name, dtype: sf.load(name, dtype=dtype)
 

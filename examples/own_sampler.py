@@ -7,6 +7,7 @@ import torch
 
 import sfumato as sf
 from sfumato.core.levels import Level
+from sfumato.core.samplers import Situation, Stepped
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Churned:
 
     share: float = 0.1
 
-    def step(self, now):
+    def step(self, now: Situation) -> Stepped:
         """Canvases at `now.to`, and nothing to remember."""
         if now.to.sigma == 0:
             return now.x0, None

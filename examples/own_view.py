@@ -16,12 +16,12 @@ class Twist(View):
 
     name: ClassVar[str] = "twist"
 
-    def __call__(self, x):
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """What one sees through it."""
         upper, lower = x.chunk(2, dim=-2)
         return torch.cat([upper, lower.flip(-1)], dim=-2)
 
-    def inverse(self, y):
+    def inverse(self, y: torch.Tensor) -> torch.Tensor:
         """The way back."""
         return self(y)
 

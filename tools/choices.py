@@ -248,9 +248,9 @@ def hybrids(bench: Bench) -> str:
         far, near = table.each
         rows.append((f"{sigma:g}", *(f"{count / table.count:.0%}" for count in (far, near, table.both))))
     count = len(pairs) * max(1, bench.n // 100)
-    table = markdown_table(("σ in pixels", "from afar", "from near", "both"), rows)
+    shown = markdown_table(("σ in pixels", "from afar", "from near", "both"), rows)
     return (
-        f"{table}\n\n{count} hybrids of two different digits for each σ, γ = {spell_weight(how.guidance)}, read "
+        f"{shown}\n\n{count} hybrids of two different digits for each σ, γ = {spell_weight(how.guidance)}, read "
         "blurred by it and as they are."
     )
 

@@ -10,6 +10,7 @@ import argparse
 import functools
 import resource
 import time
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -99,7 +100,7 @@ def unet(channels: int) -> nn.Module:
     from diffusers import UNet2DConditionModel
 
     attention = "SimpleCrossAttn{}Block2D"
-    network: nn.Module = UNet2DConditionModel(
+    network: Any = UNet2DConditionModel(
         sample_size=64,
         in_channels=3,
         out_channels=6,
@@ -124,7 +125,8 @@ def text_encoder() -> nn.Module:
     """T5-XXL's encoder."""
     from transformers import T5Config, T5EncoderModel
 
-    config = T5Config(**T5_XXL, feed_forward_proj="gated-gelu", tie_word_embeddings=False)
+    shape: dict[str, Any] = {**T5_XXL, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+    config = T5Config(**shape)
     network: nn.Module = T5EncoderModel(config)
     return network.eval()
 

@@ -8,7 +8,7 @@ from sfumato.backends.oracle import GaussianMixture
 from sfumato.core.cascade import Guide, LowResolution
 from sfumato.core.constraints import Inpaint
 from sfumato.core.estimates import Clipped, Estimate, Guided, Predict, anagram, guided
-from sfumato.core.levels import CLEAN, Level, diffuse
+from sfumato.core.levels import CLEAN, Level, diffuse, x0_from_eps
 from sfumato.core.loop import Canvas, FromImage, sample, steps
 from sfumato.core.noise import image_generator, stream
 from sfumato.core.samplers import DDIM, DDPM, SAMPLERS, DPMpp2M, Heun, Situation
@@ -111,6 +111,29 @@ def test_order_of_convergence(gaussian, sampler, order, schedule):
     assert errors[-1] < 1e-2
 
 
+@pytest.mark.parametrize(
+    ("level", "slope"),
+    [
+        pytest.param(lambda u: Level(u, 1 - u, u), lambda x0, eps: eps - x0, id="a flow, in t"),
+        pytest.param(lambda u: Level(u, 1.0, u), lambda x0, eps: eps, id="Karras et al. 2022, in sigma"),
+    ],
+)
+def test_heun_is_the_textbook_method_along_straight_levels(gaussian, level, slope):
+    """x + h(f(x, u) + f(x + h·f(x, u), u + h))/2, to 1e-12, from a step that begins in almost pure noise on."""
+
+    def f(x, u):
+        eps = gaussian(x, [None] * len(x), level(u)).eps
+        return slope(x0_from_eps(x, eps, level(u)), eps)
+
+    x = expected = random(6, 2, *SHAPE)
+    times = (0.999, 0.8, 0.3, 0.1)
+    for u, to in itertools.pairwise(times):
+        slopes = f(expected, u), f(expected + (to - u) * f(expected, u), to)
+        expected = expected + (to - u) * (slopes[0] + slopes[1]) / 2
+    got = solve(gaussian, Heun(), [level(u) for u in times], x)
+    assert (got - expected).abs().max() < 1e-12 * expected.abs().max()
+
+
 @pytest.mark.parametrize("variance", ["posterior", "forward"])
 def test_ddpm_step_is_the_closed_form(gaussian, variance):
     """Mean and variance of A1.4's update in ᾱ, α, β, to 1e-9 in float64."""
@@ -193,9 +216,9 @@ def test_samplers_find_the_data(mixture, name):
 
 def test_flow_path_samples(mixture):
     points = GaussianMixture(mixture.means, std=0.02, names=mixture.names, schedule=Flow())
-    for name in ("ddim", "heun"):
-        x = sample(points, [Canvas(Predict("c"), 0)], strided(Flow(), 40), SAMPLERS[name])
-        assert (x - points.means[2]).abs().max() < 0.15
+    for name, count in itertools.product(("ddim", "heun", "dpmpp-2m"), (5, 40)):
+        x = sample(points, [Canvas(Predict("c"), 0)], strided(Flow(), count), SAMPLERS[name])
+        assert (x - points.means[2]).abs().max() < 0.15, (name, count)
 
 
 @pytest.mark.parametrize("name", list(SAMPLERS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -118,20 +118,21 @@ class DDIM:
 
 @dataclass(frozen=True)
 class Heun:
-    """Heun's method on dy/ds = ε with y = x/alpha and s = sigma/alpha (Karras et al. 2022, algorithm 1, no churn).
+    """Heun's method on dx = x̂₀ dα + ε̂ dσ, the probability flow of any levels (alpha, sigma).
 
-    Second order; two evaluations a step, one in the step to a clean level.
+    Each step takes the mean of the estimates at its two ends. Along the straight levels of a flow that is Heun's method
+    in t; with alpha = 1 it is that of Karras et al. 2022 (algorithm 1, no churn). Second order; two evaluations a step,
+    one in the step to a clean level.
     """
 
     def step(self, now: Situation) -> Stepped:
         """One predictor-corrector step."""
-        ds = now.to.sigma / now.to.alpha - now.level.sigma / now.level.alpha
-        y = now.x / now.level.alpha
-        euler = now.to.alpha * (y + ds * now.estimate.eps)
+        euler = now.to.alpha * now.x0 + now.to.sigma * now.estimate.eps
         if now.to.sigma == 0:
             return euler, None
-        slope = (now.estimate.eps + now.predict(euler, now.to).eps) / 2
-        return now.to.alpha * (y + ds * slope), None
+        there = replace(now, x=euler, level=now.to, estimate=now.predict(euler, now.to))
+        dx0, deps = there.x0 - now.x0, there.estimate.eps - now.estimate.eps
+        return euler + ((now.to.alpha - now.level.alpha) * dx0 + (now.to.sigma - now.level.sigma) * deps) / 2, None
 
 
 @dataclass(frozen=True)

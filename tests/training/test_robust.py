@@ -384,7 +384,7 @@ def test_no_checkpoint_is_written_after_a_loss_that_is_no_number(tmp_path):
 
 def test_no_checkpoint_is_written_of_weights_that_are_no_numbers(tmp_path):
     run, trainer = begun(tmp_path / "run")
-    moment = next(iter(trainer.optimizer.state.values()))["exp_avg"]
+    moment = next(iter(trainer.optimizer.exp_avg.values()))
     # The loss of the next step is finite, its update is not.
     with pytest.raises(SfumatoError, match=r"step 6 left network/.* without finite values and is not saved"):
         poisoned(run, trainer, 5, lambda: moment.fill_(float("inf")))

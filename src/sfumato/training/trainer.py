@@ -15,6 +15,7 @@ from sfumato.errors import SfumatoError, UsageError
 from sfumato.files import sha256
 from sfumato.models.network import Network
 from sfumato.models.weights import load_weights
+from sfumato.training.adam import Adam
 from sfumato.training.ahead import ahead
 from sfumato.training.checkpoint import Checkpoint, Groups
 from sfumato.training.data import TrainingData, epoch_order
@@ -62,13 +63,7 @@ class Trainer:
         # Channels last is the layout that CPU and GPU convolutions are fastest in.
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema: dict[str, Tensor] = {k: v.clone() for k, v in self.network.state_dict().items()}
-        self.optimizer = torch.optim.Adam(self.network.parameters(), recipe.lr, fused=True)
-        for parameter in self.network.parameters():
-            self.optimizer.state[parameter] = {
-                "step": torch.zeros((), device=self.device),
-                "exp_avg": torch.zeros_like(parameter),
-                "exp_avg_sq": torch.zeros_like(parameter),
-            }
+        self.optimizer = Adam(dict(self.network.named_parameters()))
         self.step = 0
         self._order: tuple[int, Tensor] | None = None
 
@@ -129,9 +124,6 @@ class Trainer:
 
     def _train_step(self, example: Example, lr: float) -> float:
         self.network.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.optimizer.zero_grad()
         with together():
             with torch.autocast(
                 self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16", cache_enabled=True
@@ -147,7 +139,7 @@ class Trainer:
             self.processes.add([*(p.grad for p in self.network.parameters() if p.grad is not None), loss])
         if self.recipe.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
-        self.optimizer.step()
+        self.optimizer.step(lr)
         self._average()
         return loss.item()
 
@@ -163,10 +155,7 @@ class Trainer:
 
     def groups(self) -> Groups:
         """The whole state, by group: what a checkpoint holds."""
-        names = {parameter: name for name, parameter in self.network.named_parameters()}
-        moments = {
-            key: {names[p]: s[key] for p, s in self.optimizer.state.items()} for key in ("exp_avg", "exp_avg_sq")
-        }
+        moments = {"exp_avg": self.optimizer.exp_avg, "exp_avg_sq": self.optimizer.exp_avg_sq}
         return {"network": self.network.state_dict(), "ema": self.ema, **moments}
 
     @torch.no_grad()
@@ -181,8 +170,7 @@ class Trainer:
             # Copied into the tensors that are there, so that every memory layout stays as it was.
             for name, tensor in state.items():
                 tensor.copy_(theirs[name])
-        for slot in self.optimizer.state.values():
-            slot["step"].fill_(checkpoint.step)
+        self.optimizer.restart(checkpoint.step)
         self.step = checkpoint.step
 
     def synchronise(self) -> None:
@@ -190,8 +178,7 @@ class Trainer:
         step = torch.tensor(self.step, device=self.device)
         self.processes.spread([step, *(tensor for group in self.groups().values() for tensor in group.values())])
         self.step = int(step)
-        for slot in self.optimizer.state.values():
-            slot["step"].fill_(self.step)
+        self.optimizer.restart(self.step)
 
     def average_network(self) -> Network:
         """A copy of the network with the averaged weights, in evaluation mode, for sampling."""

@@ -27,7 +27,12 @@ from sfumato.training.run import facts_of, save_average
 from sfumato.training.trainer import Trainer
 
 FOLDER = Path(__file__).parent.parent / "src/sfumato/bundled"
-EPOCHS = {"denoiser": (1, 2, 3, 4, 5), "time": (1, 2, 3, 4, 5, 16, 17, 18, 19, 20), "class": (1, 5, 20)}
+EPOCHS = {
+    "denoiser": (1, 2, 3, 4, 5),
+    "time": (1, 2, 3, 4, 5, 16, 17, 18, 19, 20),
+    "class": (1, 5, 20),
+    "flow": (1, 5, 10),
+}
 """Epochs after which the write-ups show samples."""
 SHARD = 15_900_000
 """Bytes of tensors in a file at most."""

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -29,9 +30,43 @@ FIVE = ("rotate:180", "rotate:90", "flip", "mirror", "circle:180")
 HARD = (("2", "4"), ("1", "8"), ("3", "5"), ("0", "7"), ("4", "8"))
 """Pairs that seldom succeed upside down."""
 SEARCH = ("The best of 64 seeds, hard pairs upside down", "anagram 2 4 --best-of 64 --json")
-EPOCHS = (1, 5)
-"""Epochs of which a run has the weights; the last, of 20, are the bundled ones."""
-LEARNING = ("As it learns", "evaluate runs/class/epochs/epoch-001.safetensors -n 1000 --data mnist")
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What is measured of a recipe's training."""
+
+    title: str
+    command: str
+    epochs: tuple[int, ...]
+    """Those of which the run has the weights."""
+    end: int
+    """The last one, which the recipe ends with."""
+    bundled: str | None = None
+    """What that is where it comes with the package; a run of its own has it too."""
+
+    def models(self, run: Path) -> dict[int, str]:
+        """What is measured, by epoch."""
+        kept = {epoch: str(run / f"epochs/epoch-{epoch:03d}.safetensors") for epoch in self.epochs}
+        return {**kept, self.end: self.bundled or str(run)}
+
+
+LEARNINGS = {
+    "class": Learning(
+        "As it learns",
+        f"evaluate runs/class/epochs/epoch-001.safetensors -n 1000 --data mnist {FAST}",
+        (1, 5),
+        20,
+        "digits",
+    ),
+    "flow": Learning(
+        "As a flow learns",
+        f"evaluate runs/flow/epochs/epoch-001.safetensors -n 1000 --steps 20 --data mnist {FAST}",
+        (1, 5),
+        10,
+    ),
+}
+"""By recipe."""
 SECTIONS = [
     ("Samples: 20 strided ancestral steps, γ = 2 (the defaults)", f"evaluate digits -n 1000 {FAST}"),
     ("Samples: the whole chain of 300 steps, γ = 2", f"evaluate digits -n 1000 --steps 300 {FAST}"),
@@ -56,7 +91,7 @@ def machine() -> str:
 def trained() -> list[str]:
     """What is known of each bundled network."""
     rows = ["| network | recipe | epochs | steps | SHA-256 |", "|---|---|---:|---:|---|"]
-    for name in ("class", "time", "denoiser"):
+    for name in ("class", "time", "denoiser", "flow"):
         about = json.loads((ROOT / f"src/sfumato/bundled/digits-{name}.json").read_text())
         epochs = f"{about['epochs']:.4g} of {about['epochs_of_recipe']}"
         rows.append(f"| digits-{name} | `{name}` | {epochs} | {about['steps']} | `{about['sha256'][:16]}…` |")
@@ -85,32 +120,35 @@ def searched() -> str:
     return "\n".join(lines) + "\n"
 
 
-def learning(run: Path, data: Path) -> str:
+def learning(recipe: str, run: Path, data: Path) -> str:
     """How good the pictures are after some epochs of a training."""
-    title, command = LEARNING
+    asked = LEARNINGS[recipe]
+    bundled = f" (after {asked.end} the bundled `{asked.bundled}`)" if asked.bundled else ""
     lines = [
-        f"## {title}",
+        f"## {asked.title}",
         "",
-        f"`sfumato {command} {FAST}` and so on, the weights of the",
-        "recipe `class` after epochs of its training (after 20 the bundled `digits`): how many of 1,000 digits are",
+        f"`sfumato {asked.command}` and so on, the weights of the",
+        f"recipe `{recipe}` after epochs of its training{bundled}: how many of 1,000 digits are",
         "read as asked for; their Fréchet distance to test digits in the features of the judge, and that of as many",
         "test digits to the others; and how near the network comes to 1,000 test digits in one step from three times t",
         "(PSNR in dB).",
         f"Measured on {datetime.date.today()} ({machine()}).",
         "",
-        "| epoch | read as asked for | Fréchet distance | of real digits | t = 75 | t = 150 | t = 225 |",
-        "|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    kept = {epoch: str(run / f"epochs/epoch-{epoch:03d}.safetensors") for epoch in EPOCHS}
-    for epoch, model in {**kept, 20: "digits"}.items():
-        words = ["evaluate", model, "-n", "1000", "--data", str(data), "--json", *shlex.split(FAST)]
-        done = subprocess.run([sys.executable, "-m", "sfumato", *words], capture_output=True, text=True, check=True)
-        found = json.loads(done.stdout)
-        near = " | ".join(f"{row['one_step']['psnr']:.2f}" for row in found["denoising"]["rows"])
+    rows = []
+    for epoch, model in asked.models(run).items():
+        words = [
+            str(data) if part == "mnist" else part for part in ("evaluate", model, *shlex.split(asked.command)[2:])
+        ]
+        command = [sys.executable, "-m", "sfumato", *words, "--json"]
+        found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        levels = {f"t = {row['t']:g}": f"{row['one_step']['psnr']:.2f}" for row in found["denoising"]["rows"]}
         far = found["frechet"]
         share = f"{found['samples']['accuracy']:.1%}"
-        lines.append(f"| {epoch} | {share} | {far['distance']:.2f} | {far['floor']:.2f} | {near} |")
-        print(lines[-1], flush=True)
+        rows.append((f"{epoch}", share, f"{far['distance']:.2f}", f"{far['floor']:.2f}", *levels.values()))
+        print(rows[-1], flush=True)
+    head = ("epoch", "read as asked for", "Fréchet distance", "of real digits", *levels)
+    lines += [f"| {' | '.join(row)} |" for row in (head, ["---:"] * len(head), *rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -128,7 +166,9 @@ def main() -> None:
     """Run every command, or those asked for, and keep what they print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with MNIST's four idx files")
-    parser.add_argument("--run", type=Path, help="run directory of a training by the recipe class, with its epochs")
+    parser.add_argument(
+        "--run", type=Path, help=f"run directory of a training by recipe {' or '.join(LEARNINGS)}, with its epochs"
+    )
     parser.add_argument("--only", nargs="+", metavar="WORD", help="parts whose command has one of these words")
     options = parser.parse_args()
     there = f"Measured on {datetime.date.today()} ({machine()})"
@@ -149,13 +189,16 @@ def main() -> None:
     sections: list[tuple[str, str, Callable[[], str]]] = [
         *((title, command, partial(measured, title, command, options.data)) for title, command in SECTIONS),
         (*SEARCH, searched),
-        *([(*LEARNING, partial(learning, options.run, options.data))] if options.run else ()),
     ]
+    if options.run:
+        recipe = json.loads((options.run / "recipe.json").read_text())["name"]
+        asked = LEARNINGS[recipe]
+        sections.append((asked.title, asked.command, partial(learning, recipe, options.run, options.data)))
     made = {}
     for title, command, make in sections:
         if not options.only or set(options.only) & set(re.findall(r"\w[\w-]*", command)):
             made[title] = make()
-    titles = [title for title, _ in (*SECTIONS, SEARCH, LEARNING)]
+    titles = [title for title, _ in (*SECTIONS, SEARCH)] + [asked.title for asked in LEARNINGS.values()]
     parts += [(kept | made)[title].rstrip() + "\n" for title in titles if title in made or title in kept]
     PAGE.write_text("\n".join(parts))
 

@@ -22,7 +22,13 @@ from sfumato.training.recipe import load_recipe
 
 DIGITS = tuple("0123456789")
 CLOTHES = ("ankle boot", "bag", "coat", "dress", "sandal", "shirt")
-RECIPES = {"digits": "class", "digits/time": "time", "digits/denoiser": "denoiser", "clothes": "flow"}
+RECIPES = {
+    "digits": "class",
+    "digits/time": "time",
+    "digits/denoiser": "denoiser",
+    "digits/flow": "flow",
+    "clothes": "flow",
+}
 SAID = ("an oil painting of a snowy mountain village", "a man wearing a hat", "a rocket ship", "a high quality photo")
 
 

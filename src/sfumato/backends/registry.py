@@ -15,6 +15,7 @@ from sfumato.backends.hub import HubModel, hub_models, reference, snapshot, text
 from sfumato.backends.memory import MODES
 from sfumato.backends.model import Defaults, Model
 from sfumato.backends.network import load_network
+from sfumato.core.loops import Loop
 from sfumato.core.ramps import read_weight
 from sfumato.errors import UsageError, one_of, short
 from sfumato.models.weights import ARCHITECTURES
@@ -41,9 +42,11 @@ def bundled_models() -> dict[str, Bundled]:
     }
 
 
-def _defaults(guidance: object, illusion_guidance: object = None, **others: Any) -> Defaults:
+def _defaults(
+    guidance: object, illusion_guidance: object = None, loop: dict[str, Any] | None = None, **others: Any
+) -> Defaults:
     readings = None if illusion_guidance is None else read_weight(illusion_guidance)
-    return Defaults(guidance=read_weight(guidance), illusion_guidance=readings, **others)
+    return Defaults(guidance=read_weight(guidance), illusion_guidance=readings, loop=Loop(**(loop or {})), **others)
 
 
 def classes_of(name: str) -> tuple[str, ...]:

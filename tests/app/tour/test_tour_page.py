@@ -15,7 +15,7 @@ from sfumato.app.tour import TINY
 from sfumato.app.tour.texts import TEXTS
 
 A = ("A0", "A1.1", "A1.2", "A1.3", "A1.4", "A1.5", "A1.6", "A1.7", "A1.7.1", "A1.7.2", "A1.7.3", "A1.8", "A1.9", "A2")
-B = ("B1.1", "B1.2", "B1.3", "B2.1", "B2.4", "B3")
+B = ("B1.1", "B1.2", "B1.3", "B2.1", "B2.4", "B2.7", "B3")
 C = ("C1", "C2", "C3", "C4", "C5", "C6")
 KINDS = ("digits", "words", "free", "clothes", "denoiser", "both")
 MOST = 12 * 2**20
@@ -47,7 +47,7 @@ def test_it_has_the_rows_that_make_sense_for_the_model(kind, request):
 def test_another_model_may_show_its_training(both):
     assert list(both.rows) == [*A, *B, *C[:-1]]
     assert "Parts A and C are made by the model words; part B shows digits from scratch." in both.source
-    assert list(both.result.numbers["models"]) == ["words", "digits", "digits/time", "digits/denoiser"]
+    assert list(both.result.numbers["models"]) == ["words", "digits", "digits/time", "digits/denoiser", "digits/flow"]
     assert [told["model"] for told in both.result.numbers["subjects"]] == ["words", "digits"]
     assert all("digits" not in command for command in section_of(both, "A0"))
     assert any("digits" in command for command in section_of(both, "B3"))

@@ -151,7 +151,7 @@ def test_a_later_stage_has_no_tour_of_its_own(refused):
 
 
 def test_the_family_of_a_model(tmp_path):
-    assert family_of("digits") == ("digits", "digits/time", "digits/denoiser")
+    assert family_of("digits") == ("digits", "digits/time", "digits/denoiser", "digits/flow")
     assert family_of("digits/time") == ("digits/time",)
     assert family_of(str(tmp_path)) == ()
     (tmp_path / "recipe.json").write_text("{}")

@@ -1,4 +1,4 @@
-"""Part B, second half: diffusion models from scratch, and their work in motion (B2.1, B2.4, B3)."""
+"""Part B, second half: diffusion models and flows from scratch, and their work in motion (B2.1, B2.4, B2.7, B3)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sfumato.app.tour.workshop import Workshop
 from sfumato.backends.model import Model
 from sfumato.core.pixels import to_unit
 from sfumato.core.ramps import spell_weight
+from sfumato.core.schedules import Flow
 from sfumato.evaluation.samples import share
 from sfumato.files import write_bytes
 
@@ -25,7 +26,7 @@ ZOOM = 4
 
 
 def diffusion(w: Workshop) -> list[Section]:
-    """B2.1 and B2.4: the diffusion models of the family, their losses and their samples."""
+    """B2.1, B2.4 and B2.7: the diffusion models and flows of the family, their losses and their samples."""
     walking = [each for each in family(w) if each[1].most_steps > 1]
     free = [_unconditional(w, *each) for each in walking if not each[1].conditioned]
     asked = [_conditional(w, *each) for each in walking if each[1].conditioned]
@@ -62,6 +63,7 @@ def _unconditional(w: Workshop, name: str, model: Model, known: Training | None)
 
 
 def _conditional(w: Workshop, name: str, model: Model, known: Training | None) -> Section:
+    row = "B2.7" if isinstance(model.schedule, Flow) else "B2.4"
     each = w.subject.prompts.each
     scale = SCALE if model.classes else w.subject.guidance
     count = min(4, w.size.each)
@@ -95,11 +97,11 @@ def _conditional(w: Workshop, name: str, model: Model, known: Training | None) -
     what = "the digits in turn" if w.subject.noun == "digit" else "samples"
     figures = (
         *curve(known),
-        w.show("B2.4-samples", rows, f"{count} of each at γ = {spell_weight(scale)}{when(known)}."),
-        side_by_side(epochs(w, "B2.4", known, what)),
+        w.show(f"{row}-samples", rows, f"{count} of each at γ = {spell_weight(scale)}{when(known)}."),
+        side_by_side(epochs(w, row, known, what)),
     )
     commands = (*train(known), w.command(jobs))
-    return Section("B2.4", figures, tuple(sees), measured, commands, (), numbers, _about("B2.4", known, model))
+    return Section(row, figures, tuple(sees), measured, commands, (), numbers, _about(row, known, model))
 
 
 def motion(w: Workshop) -> list[Section]:
@@ -152,8 +154,8 @@ def _kinds(w: Workshop) -> dict[str, tuple[str, list[AnyJob]]]:
         asked: list[AnyJob] = [
             w.job(Generate, model=name, prompt=prompt, steps=steps, guidance=scale, seed=w.seed) for prompt in each[:n]
         ]
-        out["zero"] = ("With the condition all zero: it does as it likes.", free)
-        out["asked"] = (f"Conditioned: each thing in turn, at γ = {spell_weight(scale)}.", asked)
+        out.setdefault("zero", ("With the condition all zero: it does as it likes.", free))
+        out.setdefault("asked", (f"Conditioned: each thing in turn, at γ = {spell_weight(scale)}.", asked))
     return {name: out[name] for name in ("time", "zero", "asked") if name in out}
 
 
@@ -173,18 +175,21 @@ def _about(row: str, known: Training | None, model: Model | None = None) -> Text
     if model is not None and model.reads_text:
         words = "The same loss, with the words of a caption as c."
         about = replace(about, title="A diffusion model: words", words=words)
-    told = _TARGETS.get(str(known.about["recipe"].get("prediction"))) if known else None
-    if told is not None:
-        sign, words = told
+    target = str(known.about["recipe"].get("prediction")) if known else _USUAL[row]
+    if target != _USUAL[row] and target in _TARGETS:
+        sign, words = _TARGETS[target]
         given = "x_t , t" if row == "B2.1" else "x_t , t , c"
         tail = "" if row == "B2.1" else ' ; c = 0 "\u00a0one time in ten"'
         about = replace(about, formula=f'L = "E" ‖ {sign[0]}_θ ( {given} ) − {sign[1]} ‖^2{tail}', words=words)
     return None if about is usual else about
 
 
+_USUAL = {"B2.1": "eps", "B2.4": "eps", "B2.7": "flow"}
+"""By row, what its text says that a network is asked for."""
 _TARGETS = {
+    "eps": (("ε", "ε"), "The network is asked for the noise."),
     "v": (("v", "v"), "The network is asked for v = √ᾱ ε − √(1−ᾱ) x₀, which is worth asking at every level of noise."),
     "flow": (("u", "( x_0 − ε )"), "The network is asked for the velocity from noise to picture (flow matching)."),
     "x0": (("x", "x_0"), "The network is asked for the clean picture itself."),
 }
-"""By what a network is asked for, where that is not the noise: its sign and its target, and a sentence."""
+"""By what a network is asked for: its sign and its target, and a sentence."""

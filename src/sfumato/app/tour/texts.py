@@ -180,6 +180,16 @@ _B = (
         "The same loss, with the condition c as a vector, or a vector of zeros.",
     ),
     Text(
+        "B2.7",
+        "Another way: flow matching",
+        "Picture and noise are mixed along a straight line, and the network is asked which way along it the picture "
+        "lies: for the velocity. Later editions of the course train this in place of the diffusion model.",
+        'L = "E" ‖ u_θ ( x_t , t , c ) − ( x_0 − ε ) ‖^2 ; x_t = ( 1 − t ) x_0 + t ε',
+        "The loss is the mean squared difference between the direction from the noise to the picture and the "
+        "network's estimate of it at a point between them. A sample is a walk along these directions, by Euler's "
+        "method.",
+    ),
+    Text(
         "B3",
         "Denoising in motion",
         "All of it at once, watched while it happens. Forms come before details, and what is asked for decides early.",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sfumato.app.report.chart import Axis, Series, chart
+from sfumato.app.report.chart import Axis, Series, chart, smoothed
 from sfumato.app.report.figures import Row, Tile, figure, side_by_side, text
 from sfumato.app.report.formula import formula
 from sfumato.app.tour.texts import TEXTS
@@ -52,3 +52,13 @@ def test_figures_side_by_side():
 
 def test_text_is_escaped():
     assert text('<"&') == "&lt;&quot;&amp;"
+
+
+def test_a_smoothed_curve_starts_where_the_curve_does_and_does_not_lag():
+    fall = [(float(k), 100.0 - k) for k in range(50)]
+    assert all(ours == pytest.approx(line) for ours, line in zip(smoothed(fall, 9)[:-4], fall, strict=False))
+    noisy = [(x, y + (-1) ** k) for k, (x, y) in enumerate(fall)]
+    assert smoothed(noisy, 9)[0] == noisy[0]
+    assert max(abs(y - line) for (_, y), (_, line) in zip(smoothed(noisy, 9)[4:-4], fall[4:-4], strict=True)) < 0.12
+    assert smoothed(noisy, 1) == tuple(noisy)
+    assert smoothed([], 3) == ()

@@ -77,10 +77,11 @@ def chart(series: Sequence[Series], x: str, y: str, caption: str, *, log_x: bool
 
 
 def smoothed(points: Sequence[Point], window: int) -> tuple[Point, ...]:
-    """The mean of y over `window` points up to each one."""
-    out = []
+    """The mean of y over `window` points around each one, over fewer at the ends: it starts where the curve does."""
+    half, out = window // 2, []
     for k, (x, _) in enumerate(points):
-        part = [y for _, y in points[max(0, k + 1 - window) : k + 1]]
+        near = min(half, k)
+        part = [y for _, y in points[k - near : k + near + 1]]
         out.append((x, sum(part) / len(part)))
     return tuple(out)
 

@@ -58,6 +58,18 @@ def hello() -> dict:
             },
             {
                 **model,
+                "name": "digits/flow",
+                "title": "Digits, by class, a flow",
+                "conditions": "classes",
+                "classes": DIGITS,
+                "steps": 20,
+                "guidance": 2.0,
+                "illusion_guidance": 5.0,
+                "most_steps": 1000,
+                "times": 1,
+            },
+            {
+                **model,
                 "name": "emoji",
                 "title": "Emoji, by words",
                 "shape": [3, 64, 64],

@@ -96,3 +96,13 @@ def test_the_steps_are_cancelled(open_tab, fake):
     page.locator(".steps-panel").get_by_role("button", name="Cancel").click()
     expect(page.locator(".steps-panel .state")).to_have_text("Cancelled.")
     assert [run["state"] for run in fake.runs.values()] == ["cancelled"]
+
+
+def test_a_flow_counts_its_times_from_0_to_below_1(open_tab, fake):
+    page = open_tab("denoise")
+    page.get_by_label("Model", exact=True).select_option("digits/flow")
+    page.get_by_role("slider", name="Time 3 of 3").focus()
+    page.keyboard.press("End")
+    assert page.locator(".time output").all_inner_texts() == ["0.25", "0.5", "0.95"]
+    page.get_by_label("Model", exact=True).select_option("digits")
+    assert page.locator(".time output").all_inner_texts() == ["75", "150", "285"]

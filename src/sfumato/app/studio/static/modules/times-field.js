@@ -1,6 +1,6 @@
 /* timesField(model): the times that a picture is noised to, as sliders. A field; value: one to five numbers, ascending.
  *
- * They are those of the model's schedule: 0 … T − 1, or 0 … 1 where it is not in steps; of a one-step denoiser they are the standard
+ * They are those of the model's schedule: 0 … T − 1, or from 0 to below 1 where it is not in steps; of a one-step denoiser they are the standard
  * deviations of the noise. With another model they keep their places.
  */
 
@@ -11,9 +11,10 @@ const MOST = 5;
 
 export function timesField(model) {
   const span = () => model.model?.times ?? 1000;
-  const last = () => (span() === 1 ? 1 : span() - 1);
   const step = () => (span() === 1 ? 0.05 : 1);
   const letter = () => (model.model?.most_steps === 1 ? "σ" : "t");
+  /* At t = 1 of a flow nothing is left of the picture. */
+  const last = () => (letter() === "σ" ? span() : span() - step());
   const near = (t) => Math.min(last(), Math.max(0, Number((Math.round(t / step()) * step()).toFixed(2))));
   const quarters = () => [1, 2, 3].map((k) => near((span() * k) / 4));
   let whole = span();

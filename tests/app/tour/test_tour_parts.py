@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sfumato.app.report.chart import Axis, Series, chart, smoothed
 from sfumato.app.report.figures import Row, Tile, figure, side_by_side, text
@@ -34,6 +36,14 @@ def test_charts():
     assert "<circle" not in many
     assert Axis("x", 0, 10, False, 0, 100).ticks() == [0, 2, 4, 6, 8, 10]
     assert Axis("x", 0.1, 10, True, 0, 100).ticks() == pytest.approx([0.1, 0.2, 0.5, 1, 2, 5, 10])
+    assert Axis("x", 0.7, 1.35, True, 0, 100).ticks() == pytest.approx([0.8, 1, 1.2])
+
+
+@given(low=st.floats(1e-6, 1e6), ratio=st.floats(1.01, 1e6), log=st.booleans())
+def test_an_axis_has_two_values_to_read_it_by(low, ratio, log):
+    values = Axis("x", low, low * ratio, log, 0, 100).ticks()
+    assert 2 <= len(values) <= 12
+    assert values == sorted(set(values))
 
 
 def test_large_pictures_are_smooth_and_small_ones_square():

@@ -44,7 +44,7 @@ class Axis:
 
     def ticks(self) -> list[float]:
         """Round values inside the range."""
-        if self.log:
+        if self.log and self.high >= 5 * self.low:  # a narrower one may hold no two of 1, 2, 5, 10, …
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             steps = (1, 2, 5) if self.high / self.low < 200 else (1,)
             candidates = [step * 10.0**k for k in decades for step in steps]

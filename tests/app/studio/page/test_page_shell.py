@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 TABS = ["generate", "edit", "inpaint", "anagram", "hybrid", "denoise", "train", "gallery"]
 MINE = TABS[:3]
@@ -94,8 +95,9 @@ def test_queue_shows_what_waits_and_cancels_it(open_studio, fake):
     fake.hold_at = 2
     page = open_studio()
     for _ in range(3):
-        page.keyboard.press("g")
-        page.wait_for_timeout(50)
+        expect(page.locator("button.primary")).to_be_enabled()  # it is not while an order is on its way
+        with page.expect_response(lambda answer: answer.request.method == "POST" and answer.url.endswith("/api/runs")):
+            page.keyboard.press("g")
     page.locator("#queue-text", has_text="Running, 2 waiting").wait_for()
     page.keyboard.press("q")
     queue = page.get_by_role("dialog", name="Queue")

@@ -1,7 +1,7 @@
 """Measure what docs/choices.md says of samplers, guidance, starts and hybrids, and write it there:
 
     python tools/choices.py --data FOLDER_OF_MNIST [-n 1000] [--only samplers guidance illusions edits hybrids]
-    python tools/choices.py --data FOLDER_OF_MNIST [-n 1000] --only flow --model runs/flow
+    python tools/choices.py --data FOLDER_OF_MNIST [-n 1000] --only flow --model digits/flow
 
 Each part of the page between `<!-- measured: NAME -->` and `<!-- end -->` is replaced, and its chart in docs/images.
 With 100 pictures of each kind it takes some ten minutes of one idle core, with 1000 ten times as long.
@@ -124,7 +124,7 @@ def samplers(bench: Bench) -> str:
 def flow(bench: Bench) -> str:
     """The same of a model of flow matching."""
     if not isinstance(bench.model.schedule, Flow):
-        raise SystemExit(f"{bench.model.name} is no model of flow matching; train one with `sfumato train flow`")
+        raise SystemExit(f"{bench.model.name} is no model of flow matching; take digits/flow")
     return walked(bench, ["euler", "heun"], "flow")
 
 
@@ -293,7 +293,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="folder with MNIST's idx files")
     parser.add_argument("-n", type=int, default=100, help="pictures of each kind")
-    parser.add_argument("--model", default=DIGITS, help="what is measured; of flow a run of that recipe")
+    parser.add_argument("--model", default=DIGITS, help="what is measured; for flow a model of that kind")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=[name for name in PARTS if name != "flow"])
     given = parser.parse_args()
     bench = Bench(sf.load(given.model, dtype="bfloat16"), load_judge(), load_data(given.data, "test"), given.n)
@@ -302,7 +302,7 @@ def main() -> None:
         found = PARTS[name](bench)
         seconds = time.perf_counter() - began
         machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-        model = "" if given.model == DIGITS else " --model runs/flow"  # wherever it lies here
+        model = "" if given.model == DIGITS else f" --model {given.model}"
         command = f"python tools/choices.py --data MNIST -n {given.n} --only {name}{model}"
         source = (
             f"(`{command}`, {datetime.date.today()}, model `{(bench.model.sha256 or '')[:10]}` in bfloat16, {machine}.)"

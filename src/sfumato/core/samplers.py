@@ -127,11 +127,12 @@ class Heun:
 
     def step(self, now: Situation) -> Stepped:
         """One predictor-corrector step."""
-        euler = now.to.alpha * now.x0 + now.to.sigma * now.estimate.eps
+        x0, eps = now.x0, now.estimate.eps
+        euler = now.to.alpha * x0 + now.to.sigma * eps
         if now.to.sigma == 0:
             return euler, None
         there = replace(now, x=euler, level=now.to, estimate=now.predict(euler, now.to))
-        dx0, deps = there.x0 - now.x0, there.estimate.eps - now.estimate.eps
+        dx0, deps = there.x0 - x0, there.estimate.eps - eps
         return euler + ((now.to.alpha - now.level.alpha) * dx0 + (now.to.sigma - now.level.sigma) * deps) / 2, None
 
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from sfumato.errors import SfumatoError, UsageError
-from sfumato.models.course_unet import CourseUNet, CourseUNetConfig, PointTranspose
+from sfumato.models.course_unet import CourseUNet, CourseUNetConfig, PictureGELU, PointTranspose
 from sfumato.models.weights import load_weights, save_weights
 
 DIGITS = tuple("0123456789")
@@ -41,6 +41,21 @@ def parameters_by_hand(d: int, time: bool, classes: int) -> int:
 def test_it_has_the_parameters_of_the_drawing(width, time, classes):
     network = CourseUNet(CourseUNetConfig(width=width, time=time, classes=classes))
     assert sum(p.numel() for p in network.parameters()) == parameters_by_hand(width, time, len(classes))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("dtype", "rounding"), [(torch.float32, 1e-5), (torch.bfloat16, 0.01)])
+def test_gelu_of_pictures_is_gelu_in_either_layout(layout, dtype, rounding):
+    x = (torch.arange(-480, 480, dtype=torch.float64) / 80).view(2, 16, 5, 6).to(dtype, memory_format=layout)
+    x.requires_grad_()
+    out = PictureGELU()(x)
+    assert out.is_contiguous(memory_format=layout)
+    out.sum().backward()
+    exact = x.detach().double().requires_grad_()
+    expected = 0.5 * exact * (1 + torch.erf(exact / 2**0.5))
+    expected.sum().backward()
+    torch.testing.assert_close(out.detach().double(), expected.detach(), rtol=rounding, atol=rounding)
+    torch.testing.assert_close(x.grad.double(), exact.grad, rtol=rounding, atol=rounding)
 
 
 def test_the_stages_have_the_sizes_of_the_drawing():

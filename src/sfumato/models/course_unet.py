@@ -65,6 +65,20 @@ class CourseUNetConfig(NetworkConfig):
         return CourseUNet(self)
 
 
+class PictureGELU(nn.GELU):
+    """GELU of pictures, in the order in which their numbers lie in memory.
+
+    On a processor torch hands GELU to oneDNN, which takes a quarter of the time in bfloat16, if the numbers lie in the
+    order of the axes. Those of pictures with channels last do when their channels are the last axis.
+    """
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """GELU of each number."""
+        if x.is_contiguous(memory_format=torch.channels_last):
+            return F.gelu(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return F.gelu(x)
+
+
 class Unit(nn.Sequential):
     """A convolution, batch normalisation, GELU.
 
@@ -73,7 +87,7 @@ class Unit(nn.Sequential):
     """
 
     def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d) -> None:
-        super().__init__(convolution, nn.BatchNorm2d(convolution.out_channels), nn.GELU())
+        super().__init__(convolution, nn.BatchNorm2d(convolution.out_channels), PictureGELU())
 
     @property
     def convolution(self) -> nn.Conv2d | nn.ConvTranspose2d:

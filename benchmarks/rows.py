@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
 import sys
 import tempfile
@@ -243,12 +244,14 @@ ROWS: dict[str, Callable[[], Case]] = {
 def starts() -> dict[str, Callable[[], None]]:
     """Commands in new processes, by what they are."""
     command = [sys.executable, "-m", "sfumato"]
+    # As on a user's machine, where Python keeps the modules that it has compiled.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
     def call(*arguments: str) -> Callable[[], None]:
         def start() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 out = ["--out", str(Path(folder) / "out")] if arguments[0] == "generate" else []
-                subprocess.run([*command, *arguments, *out], check=True, stdout=subprocess.DEVNULL)
+                subprocess.run([*command, *arguments, *out], env=environment, check=True, stdout=subprocess.DEVNULL)
 
         return start
 

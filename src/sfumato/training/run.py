@@ -82,7 +82,10 @@ def _restore(run: RunDirectory, trainer: Trainer, warn: Callable[[str], None]) -
     checkpoint = latest_checkpoint(run.checkpoints)
     if checkpoint is not None:
         if checkpoint.facts["data"] != trainer.data.fingerprint:
-            raise UsageError(f"the data are not those that {run.path} was trained on; give the same --data")
+            raise UsageError(
+                f"the data are not those that {run.path} was trained on; put them back, or begin another run "
+                f"with --init {run.path}"
+            )
         trainer.restore(checkpoint)
     else:
         trainer.begin()

@@ -95,7 +95,9 @@ def data(json: c.Json = False) -> None:
 
     rows = [_row(source) for source in SOURCES.values()]
     rows.append({"name": "typeset", "summary": "70,000 digits drawn on this machine from several fonts; no download"})
-    rows.append({"name": "FOLDER", "summary": "pictures, or one folder of pictures for each class"})
+    rows.append(
+        {"name": "FOLDER", "summary": "pictures, a folder for each class, or with captions in a metadata.jsonl"}
+    )
     _table(rows, json)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Data = Annotated[
     str | None,
-    typer.Option("--data", help="A name that `sfumato data list` gives, or a folder of pictures or class folders."),
+    typer.Option("--data", help="A name that `sfumato data list` gives, or a folder of pictures, classes or captions."),
 ]
 
 
@@ -36,7 +36,10 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    recipe: Annotated[str | None, typer.Argument(help="denoiser, time, class, or a .toml file.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Argument(help="denoiser, pure-noise, time, class, flow, text, upsample, or a .toml file."),
+    ] = None,
     data: Data = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The run directory; runs/RECIPE by default.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, bit for bit.")] = False,

@@ -139,9 +139,51 @@ def test_a_damaged_or_foreign_file_is_one_line(judge, tmp_path):
         assert "\n" not in message, name
 
 
-def test_augmented_pictures_are_pictures():
-    x = strokes(40).pixels(torch.arange(40))
+@pytest.mark.parametrize("shape", [(3, 64, 64), (1, 16, 16), (3, 32, 32)])
+def test_judges_of_other_pictures(tmp_path, shape):
+    channels, size, _ = shape
+    judge = Judge(JudgeNet(3, channels=channels, size=size), ("a", "b", "c"))
+    save_judge(tmp_path / "a.safetensors", judge, torch.float32)
+    again = read_judge(tmp_path / "a.safetensors")
+    x = torch.rand(2, *shape)
+    assert again.shape == shape
+    assert torch.equal(again.logits(x), judge.logits(x))
+    assert again.reads(shape, ("a", "c"))
+    assert not again.reads(shape, ("d",))
+    assert not again.reads((channels, size + 4, size + 4), ("a",))
+
+
+def test_too_small_for_a_judge():
+    with pytest.raises(ValueError, match="16 pixels and more"):
+        JudgeNet(size=12)
+
+
+@pytest.mark.parametrize("shape", [(1, 12, 12), (1, 30, 30), (3, 32, 16)])
+def test_pictures_that_no_judge_is_trained_on(shape):
+    data = ImageData("odd", torch.zeros(4, *shape, dtype=torch.uint8), torch.arange(4) % 2, ("a", "b"))
+    with pytest.raises(UsageError, match="square pictures"):
+        JudgeTrainer(JudgeRecipe(), data)
+
+
+def test_one_class_is_nothing_to_tell_apart():
+    data = ImageData("same", torch.zeros(4, 1, 28, 28, dtype=torch.uint8), torch.zeros(4, dtype=torch.long), ("a",))
+    with pytest.raises(UsageError, match="no classes to tell apart"):
+        JudgeTrainer(JudgeRecipe(), data)
+
+
+@pytest.mark.parametrize("count", [2, 40, 400, 60_000])
+def test_a_recipe_for_so_many_pictures_has_steps_enough(count):
+    recipe = JudgeRecipe.of(count)
+    steps = recipe.epochs * max(1, count // recipe.batch_size)
+    assert 800 <= steps <= 2400
+    assert 8 <= recipe.batch_size <= 256
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+def test_augmented_pictures_are_pictures(shape):
+    x = torch.rand(40, *shape, generator=torch.Generator().manual_seed(0))
     for made in (augment(x, stream(0, "a")), nothing(x, 0.5, stream(0, "a"))):
+        assert made.shape[1:] == shape
         assert made.min() >= 0
         assert made.max() <= 1
     assert torch.equal(augment(x, stream(0, "a")), augment(x, stream(0, "a")))

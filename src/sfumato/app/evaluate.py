@@ -16,6 +16,7 @@ from sfumato.core.views import parse_view
 from sfumato.errors import UsageError
 from sfumato.evaluation.denoising import DenoisingRow, denoising_markdown
 from sfumato.evaluation.illusions import IllusionTable
+from sfumato.evaluation.judge import Judge
 from sfumato.evaluation.matcher import load_matcher
 from sfumato.evaluation.samples import JudgedSamples, Progress, RecognisedSamples, Sampling
 from sfumato.training.data import ImageData
@@ -55,6 +56,8 @@ class Wanted:
     """Pairs of subjects in the illusions of a text-to-image model; of classes all are made."""
     sweeps: tuple[Sweep, ...] = ()
     """Settings to judge samples at several values of."""
+    judge: Judge | None = None
+    """Who reads samples of classes; None is the bundled judge of digits, where it can."""
 
     def __post_init__(self) -> None:
         if min(self.count, self.seeds_per_pair, self.pairs) < 1:
@@ -167,6 +170,7 @@ def _measures(
         wanted.seed,
         wanted.seeds_per_pair,
         lambda what: _progress(report, what),
+        wanted.judge,
     )
 
 
@@ -179,6 +183,8 @@ def _pictured(data: ImageData | CaptionedData | None) -> ImageData | None:
 def _text(
     model: Model, data: ImageData | CaptionedData | None, wanted: Wanted, how: Sampling, report: Report
 ) -> dict[str, Any]:
+    if wanted.judge is not None:
+        raise UsageError(f"model {model.name} is asked in words; a judge of classes cannot read for it")
     if isinstance(data, ImageData):
         raise UsageError(f"model {model.name} is measured with captioned pictures; give a folder with a metadata.jsonl")
     measures = _text_measures(model, wanted, how, report)
@@ -197,13 +203,17 @@ def _text_measures(model: Model, wanted: Wanted, how: Sampling, report: Report) 
 
 def _diffusion(chosen: PictureMeasures, wanted: Wanted) -> dict[str, Any]:
     model, data, judge = chosen.model, chosen.data, chosen.judge
+    if wanted.judge is not None and judge is None:
+        raise UsageError(f"the judge given reads other pictures or classes than model {model.name} makes")
     if (wanted.anagrams or wanted.hybrids) and not (judge and model.classes):
         raise UsageError(f"illusions of model {model.name} cannot be judged: that takes classes which the judge knows")
     out: dict[str, Any] = {"notes": []}
     if judge:
         out |= chosen.samples(judge)
     else:
-        out["notes"].append("samples are not judged: there is no judge for pictures or classes such as this model's")
+        out["notes"].append(
+            "samples are not judged: no bundled judge reads such pictures or classes; sfumato judge RUN trains one"
+        )
     if data is None or data.shape != model.shape:
         what = "no pictures were given" if data is None else f"the pictures of {data.name} have another shape"
         out["notes"].append(f"denoising is not measured: {what}")

@@ -42,14 +42,14 @@ class PictureMeasures:
     seed: int
     seeds_per_pair: int
     progress: Callable[[str], Progress]
+    reader: Judge | None = None
+    """Who reads; None is the bundled judge of digits, if the model's are such."""
 
     @property
     def judge(self) -> Judge | None:
         """The judge that can read the model's pictures and knows its classes."""
-        if self.model.shape != (1, 28, 28):
-            return None
-        judge = load_judge()
-        return judge if set(self.model.classes) <= set(judge.classes) else None
+        judge = load_judge() if self.reader is None else self.reader
+        return judge if judge.reads(self.model.shape, self.model.classes) else None
 
     def one_step_denoiser(self) -> dict[str, Any]:
         """B1.3."""

@@ -1,9 +1,9 @@
-"""The judge: a classifier that reads generated digits, from a file that comes with the package."""
+"""The judge: a classifier that reads generated pictures. That of digits comes with the package."""
 
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,10 @@ JUDGES = {"digits": "judge.safetensors"}
 class Judge:
     """A classifier with the names of its classes.
 
-    Pictures are grey, 28×28, white on black in [0, 1]; what lies outside is clipped, as it is when a picture is saved.
-    Every method runs without gradients, in float32 and in chunks, on the network's device, and answers on the device
-    of its argument. No row depends on its neighbours. A picture that is not finite raises SfumatoError: a diverged
-    sampler should not score as a digit.
+    Pictures have its shape and lie in [0, 1] (digits: grey, 28×28, white on black); what lies outside is clipped, as it
+    is when a picture is saved. Every method runs without gradients, in float32 and in chunks, on the network's device,
+    and answers on the device of its argument. No row depends on its neighbours. A picture that is not finite raises
+    SfumatoError: a diverged sampler should not score as anything.
     """
 
     network: JudgeNet
@@ -44,19 +44,28 @@ class Judge:
         # Batch normalisation in training mode would make a row depend on its neighbours.
         self.network.eval()
 
-    def features(self, x: Float[Tensor, "b 1 28 28"]) -> Float[Tensor, "b f"]:
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the pictures that it reads."""
+        return self.network.shape
+
+    def reads(self, shape: tuple[int, int, int], names: Iterable[str]) -> bool:
+        """Whether pictures of this shape (channels, height, width) are its own, and all these names its classes."""
+        return shape == self.shape and set(names) <= set(self.classes)
+
+    def features(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f"]:
         """The vector before the last layer: what `metrics.frechet_distance` compares distributions of."""
         return self._run(self.network.features, x)
 
-    def logits(self, x: Float[Tensor, "b 1 28 28"]) -> Float[Tensor, "b k"]:
+    def logits(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """One number a class; their softmax is `probabilities`."""
         return self._run(self.network, x)
 
-    def probabilities(self, x: Float[Tensor, "b 1 28 28"]) -> Float[Tensor, "b k"]:
+    def probabilities(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """The softmax of `logits`: rows that sum to one."""
         return self.logits(x).softmax(dim=1)
 
-    def classify(self, x: Float[Tensor, "b 1 28 28"]) -> Int[Tensor, " b"]:
+    def classify(self, x: Float[Tensor, "b c h w"]) -> Int[Tensor, " b"]:
         """The most probable class, as an index into `classes`."""
         return self.logits(x).argmax(dim=1)
 
@@ -82,7 +91,8 @@ def load_judge(name: str = "digits") -> Judge:
 
 def save_judge(path: Path, judge: Judge, dtype: torch.dtype = torch.float16) -> None:
     """Write a judge as safetensors, its floating tensors as `dtype`, with classes and facts in the header."""
-    header = {"kind": KIND, "classes": judge.classes, "facts": judge.facts}
+    channels, size, _ = judge.shape
+    header = {"kind": KIND, "classes": judge.classes, "channels": channels, "size": size, "facts": judge.facts}
     write_tensors(path, as_dtype(judge.network.state_dict(), dtype), header)
 
 
@@ -95,7 +105,9 @@ def read_judge(path: Path) -> Judge:
     try:
         classes = tuple(map(str, header["classes"]))
         facts: dict[str, Any] = header["facts"]
-        network = JudgeNet(len(classes), state["head.weight"].shape[1])
+        # The bundled file is older than judges of other pictures than digits.
+        shape = {"channels": int(header.get("channels", 1)), "size": int(header.get("size", 28))}
+        network = JudgeNet(len(classes), state["head.weight"].shape[1], **shape)
         network.load_state_dict(as_dtype(state, torch.float32))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise SfumatoError(f"{path} is damaged: {str(error).splitlines()[0]}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -12,10 +12,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sfumato.errors import UsageError, one_of
-from sfumato.evaluation.judge import JUDGES, load_judge
+from sfumato.evaluation.judge import JUDGES, KIND, Judge, load_judge, read_judge
+from sfumato.evaluation.matcher import KIND as TEXTS
 from sfumato.evaluation.matcher import MATCHERS, Matcher, has_matcher, load_matcher, read_matcher
 from sfumato.evaluation.samples import Classifier
 from sfumato.models.text import words
+from sfumato.tensors import read_header
 
 CLIP = "clip:"
 """What the name of a judge that transformers runs begins with."""
@@ -59,8 +61,9 @@ def judge_of(name: str, shape: tuple[int, int, int], prompts: Sequence[str]) -> 
     """The judge of pictures of a shape (channels, height, width) that were asked for by these prompts.
 
     Args:
-        name: `auto`, the bundled one that can read them; `digits`, `emoji`; a .safetensors file of a matcher;
-            `clip:FOLDER` or `clip:hf:OWNER/REPO`, a CLIP that transformers runs.
+        name: `auto`, the bundled one that can read them; `digits`, `emoji`; a .safetensors file of a judge, such as
+            `sfumato judge` writes, or of a matcher; `clip:FOLDER` or `clip:hf:OWNER/REPO`, a CLIP that transformers
+            runs.
         shape: Of the pictures.
         prompts: What the readings are to be. A judge of texts chooses among these; one prompt alone is compared with
             the names that it was trained on.
@@ -70,12 +73,10 @@ def judge_of(name: str, shape: tuple[int, int, int], prompts: Sequence[str]) -> 
     prompts = tuple(dict.fromkeys(prompts))
     if name == "digits" or (name == "auto" and shape == (1, 28, 28)):
         judge = load_judge("digits")
-        if shape == (1, 28, 28) and set(prompts) <= set(judge.classes):
+        if judge.reads(shape, prompts):
             return judge
         if name == "digits":
-            raise UsageError(
-                f"the judge of digits reads grey pictures of 28 pixels as {', '.join(judge.classes)} alone"
-            )
+            return reading(judge, name, shape, prompts)
     # It learned on pictures in colour: who asks for it by name may have others read too.
     if name in MATCHERS or (name == "auto" and shape[0] == 3 and has_matcher("emoji")):
         return _with_names(load_matcher(name if name in MATCHERS else "emoji"), prompts)
@@ -84,10 +85,21 @@ def judge_of(name: str, shape: tuple[int, int, int], prompts: Sequence[str]) -> 
 
         return Among(load_clip(name.removeprefix(CLIP)), prompts)
     if name.endswith(".safetensors"):
-        return _with_names(read_matcher(Path(name)), prompts)
+        if read_header(Path(name), KIND, TEXTS)["kind"] == TEXTS:
+            return _with_names(read_matcher(Path(name)), prompts)
+        return reading(read_judge(Path(name)), name, shape, prompts)
     if name == "auto":
         raise UsageError("no bundled judge reads such pictures; give --judge clip:FOLDER or clip:hf:OWNER/REPO")
     raise one_of("judge", name, ("auto", *JUDGES, *MATCHERS, "clip:FOLDER", "clip:hf:OWNER/REPO"))
+
+
+def reading(judge: Judge, name: str, shape: tuple[int, int, int], prompts: Iterable[str]) -> Judge:
+    """The judge. Raises UsageError, in its name, where it cannot read such pictures as these prompts."""
+    if judge.reads(shape, prompts):
+        return judge
+    channels, size, _ = judge.shape
+    pictures = f"{'grey' if channels == 1 else 'coloured'} pictures of {size} pixels"
+    raise UsageError(f"the judge {name} reads {pictures} as {', '.join(judge.classes)} alone")
 
 
 def _with_names(matcher: Matcher, prompts: tuple[str, ...]) -> Among:

@@ -67,7 +67,7 @@ def confusion(predicted: Int[Tensor, " b"], expected: Int[Tensor, " b"], n: int)
     return torch.bincount(both[0] * n + both[1], minlength=n * n).reshape(n, n)
 
 
-def accuracy(judge: Judge, x: Float[Tensor, "b 1 28 28"], classes: Int[Tensor, " b"]) -> float:
+def accuracy(judge: Judge, x: Float[Tensor, "b c h w"], classes: Int[Tensor, " b"]) -> float:
     """The share of pictures that the judge takes for what they should be, in [0, 1].
 
     Raises UsageError when there are no pictures or not as many classes.

@@ -1,6 +1,6 @@
-"""Train the judge of digits, and check it: `python -m sfumato.evaluation.train_judge --data FOLDER --out FILE`.
+"""Train judges, and check them. That of digits: `python -m sfumato.evaluation.train_judge --data FOLDER --out FILE`.
 
-What the judge is to read is generated, not scanned, so it is trained on digits that are also turned, moved, bent,
+What a judge is to read is generated, not scanned, so it is trained on pictures that are also turned, moved, bent,
 blurred and noisy; and on a few pictures of nothing, for which it is to answer "any class equally".
 """
 
@@ -12,8 +12,9 @@ import math
 import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,9 +26,12 @@ from sfumato.core.noise import stream
 from sfumato.errors import SfumatoError, UsageError
 from sfumato.evaluation.judge import Judge, load_judge, read_judge, save_judge
 from sfumato.evaluation.metrics import accuracy, confusion
-from sfumato.models.judge import JudgeNet
+from sfumato.models.judge import LEAST, JudgeNet
 from sfumato.training.data import ImageData, epoch_order
 from sfumato.training.datasets.mnist import load_mnist
+
+STEPS = 800
+"""Of a judge's training, at least."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class JudgeRecipe:
     ema: float = 0.995
     """Decay per step of the moving average of weights, which is what is kept."""
     nothing: float = 0.06
-    """Pictures of nothing, as a share of a batch, in addition to its digits."""
+    """Pictures of nothing, as a share of a batch, in addition to its pictures of something."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -51,6 +55,12 @@ class JudgeRecipe:
             raise UsageError(
                 f"a judge wants at least 1 epoch and batches of 2, not {self.epochs} and {self.batch_size}"
             )
+
+    @classmethod
+    def of(cls, count: int, seed: int = 0) -> JudgeRecipe:
+        """For so many pictures: where they are few, smaller batches and more epochs, so that there are enough steps."""
+        batch = min(cls.batch_size, max(8, count // 8))
+        return cls(epochs=max(cls.epochs, math.ceil(STEPS / max(1, count // batch))), batch_size=batch, seed=seed)
 
     def lr_at(self, progress: float) -> float:
         """The learning rate when this share of all steps, in [0, 1], is done."""
@@ -68,19 +78,29 @@ class Epoch:
     loss: float
     seconds: float
 
+    def told(self, recipe: JudgeRecipe) -> str:
+        """In a line."""
+        return f"epoch {self.number}/{recipe.epochs}  loss {self.loss:.4f}  {self.seconds:.0f} s"
+
 
 class JudgeTrainer:
     """A judge in training. What step k draws follows from the recipe's seed and k alone."""
 
     def __init__(self, recipe: JudgeRecipe, data: ImageData) -> None:
-        if data.shape != (1, 28, 28) or not data.classes:
-            raise UsageError(f"a judge is trained on grey 28×28 pictures with classes, not on {data.name}")
+        channels, size, width = data.shape
+        if size != width or size % 4 or size < LEAST:
+            raise UsageError(
+                f"a judge reads square pictures of a size of at least {LEAST} that 4 divides, not {width}×{size}"
+            )
+        if len(data.classes) < 2:
+            raise UsageError(f"{data.name} has no classes to tell apart; put its pictures into one folder for each")
         self.recipe = recipe
         self.data = data
+        self._network = partial(JudgeNet, len(data.classes), channels=channels, size=size)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream(recipe.seed, "judge").initial_seed())
             # Dropout would draw from the global generator; augmentation regularises enough.
-            network = JudgeNet(len(data.classes), dropout=0.0)
+            network = self._network(dropout=0.0)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema: dict[str, Tensor] = {k: v.clone() for k, v in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
@@ -106,14 +126,14 @@ class JudgeTrainer:
 
     def judge(self) -> Judge:
         """The judge so far: the averaged weights."""
-        network = JudgeNet(len(self.data.classes))
+        network = self._network()
         network.load_state_dict(self.ema)
         return Judge(network, self.data.classes)
 
     def _train_step(self, step: int, index: Tensor, lr: float) -> float:
         generator = stream(self.recipe.seed, "judge", step)
-        digits = self.data.pixels(index)
-        pictures = torch.cat([augment(digits, generator), nothing(digits, self.recipe.nothing, generator)])
+        clean = self.data.pixels(index)
+        pictures = torch.cat([augment(clean, generator), nothing(clean, self.recipe.nothing, generator)])
         classes = len(self.data.classes)
         smooth = self.recipe.label_smoothing
         target = torch.full((len(pictures), classes), 1 / classes)
@@ -140,13 +160,13 @@ class JudgeTrainer:
                 self.ema[name].copy_(value)
 
 
-def augment(x: Float[Tensor, "b 1 28 28"], generator: torch.Generator) -> Float[Tensor, "b 1 28 28"]:
-    """Digits in [0, 1], each turned, moved, bent, blurred, made bolder or fainter, and noisy by its own amounts.
+def augment(x: Float[Tensor, "b c s s"], generator: torch.Generator) -> Float[Tensor, "b c s s"]:
+    """Pictures in [0, 1], each turned, moved, bent, blurred, made bolder or fainter, and noisy by its own amounts.
 
-    Up to ±12°, ±10 % in size, ±2 pixels, an elastic field of up to about a pixel (after Simard, Steinkraus, Platt
+    Up to ±12°, ±10 % in size, ±2 of 28 pixels, an elastic field of up to about a pixel (after Simard, Steinkraus, Platt
     2003, but coarse random numbers interpolated instead of fine ones smoothed). A fifth keep their geometry.
     """
-    rows = len(x)
+    rows, channels, size, _ = x.shape
 
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(rows, 1, 1, 1, generator=generator)
@@ -158,26 +178,29 @@ def augment(x: Float[Tensor, "b 1 28 28"], generator: torch.Generator) -> Float[
     cosine, sine = torch.cos(angle) / scale, torch.sin(angle) / scale
     matrix = torch.cat([torch.cat([cosine, -sine], dim=3), torch.cat([sine, cosine], dim=3)], dim=2)
     affine = torch.cat([matrix[:, 0], shift.reshape(rows, 2, 1)], dim=2)
-    grid = functional.affine_grid(affine, [rows, 1, 28, 28], align_corners=False)
+    grid = functional.affine_grid(affine, list(x.shape), align_corners=False)
     # In units of the grid, where 28 pixels are 2.
     bend = torch.randn(rows, 2, 6, 6, generator=generator) * moved * uniform(0, 1.2) / 14
-    field = functional.interpolate(bend, size=(28, 28), mode="bicubic", align_corners=False)
-    x = functional.grid_sample(x, grid + field.permute(0, 2, 3, 1), align_corners=False)
+    field = functional.interpolate(bend, size=(size, size), mode="bicubic", align_corners=False)
+    # What comes into the picture is what lies at its edge: of a digit black, of a photograph anything.
+    x = functional.grid_sample(x, grid + field.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
 
     kernel = torch.tensor([0.25, 0.5, 0.25])
-    blurred = functional.conv2d(x, torch.outer(kernel, kernel).view(1, 1, 3, 3), padding=1)
+    blur = torch.outer(kernel, kernel).expand(channels, 1, 3, 3)
+    blurred = functional.conv2d(x, blur, padding=1, groups=channels)
     x = torch.lerp(x, blurred, uniform(-1, 1).clamp_min(0))
     x = x.clamp(0, 1) ** torch.exp(uniform(-0.4, 0.4)) * uniform(0.8, 1.2)
     x = x + uniform(-0.15, 0.1).clamp_min(0) * torch.randn(x.shape, generator=generator)
     return x.clamp(0, 1)
 
 
-def nothing(x: Float[Tensor, "b 1 28 28"], share: float, generator: torch.Generator) -> Float[Tensor, "n 1 28 28"]:
-    """share·b pictures in [0, 1] of no digit: flat grey with noise, smooth blobs, and digits cut up and shuffled.
+def nothing(x: Float[Tensor, "b c s s"], share: float, generator: torch.Generator) -> Float[Tensor, "n c s s"]:
+    """share·b pictures in [0, 1] of nothing: flat grey with noise, smooth blobs, and pictures cut up and shuffled.
 
     Outlier exposure (Hendrycks, Mazeika, Dietterich 2019): trained towards equal probabilities on such pictures, a
     classifier is less sure of others that it has never seen.
     """
+    _, channels, size, _ = x.shape
     rows = round(share * len(x))
     rest = rows - rows // 3 - rows // 3
 
@@ -185,23 +208,30 @@ def nothing(x: Float[Tensor, "b 1 28 28"], share: float, generator: torch.Genera
         return low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator)
 
     count = rows // 3
-    noise = torch.randn(count, 1, 28, 28, generator=generator) * uniform(count, 0, 1) + uniform(count, 0, 1)
-    cells = functional.interpolate(torch.randn(count, 1, 7, 7, generator=generator), size=(28, 28), mode="bicubic")
+    noise = torch.randn(count, *x.shape[1:], generator=generator) * uniform(count, 0, 1) + uniform(count, 0, 1)
+    coarse = torch.randn(count, channels, 7, 7, generator=generator)
+    cells = functional.interpolate(coarse, size=(size, size), mode="bicubic")
     blobs = cells * uniform(count, 0.2, 2) + uniform(count, -0.5, 0.5)
-    # 16 tiles of 7×7, in another order in every picture.
-    tiles = functional.unfold(x[:rest], 7, stride=7)
+    # 16 tiles, in another order in every picture.
+    side = size // 4
+    tiles = functional.unfold(x[:rest], side, stride=side)
     order = torch.rand(rest, 1, 16, generator=generator).argsort(dim=2).expand_as(tiles)
-    shuffled = functional.fold(tiles.gather(2, order), (28, 28), 7, stride=7)
+    shuffled = functional.fold(tiles.gather(2, order), (size, size), side, stride=side)
     return torch.cat([noise, blobs, shuffled]).clamp(0, 1)
 
 
-def train_judge(recipe: JudgeRecipe, train: ImageData, test: ImageData) -> Judge:
-    """Train, printing a line an epoch, and measure what a file of 16-bit floats will hold. Minutes on a CPU."""
+def train_judge(
+    recipe: JudgeRecipe, train: ImageData, test: ImageData, on_epoch: Callable[[Epoch], None] = lambda _: None
+) -> Judge:
+    """Train, and measure what a file of 16-bit floats will hold. Of 60,000 digits minutes on a CPU.
+
+    Raises UsageError for data that a judge cannot be trained on, SfumatoError for a loss that is no number.
+    """
     trainer = JudgeTrainer(recipe, train)
     seconds = 0.0
     for epoch in trainer.run():
         seconds = epoch.seconds
-        print(f"epoch {epoch.number}/{recipe.epochs}  loss {epoch.loss:.4f}  {seconds:.0f} s", flush=True)
+        on_epoch(epoch)
     judge = trainer.judge()
     exact = _test_accuracy(judge, test)
     # The facts are about the file, so they are measured on its rounded weights.
@@ -231,11 +261,10 @@ def report(judge: Judge, test: ImageData, pairs: int = 8) -> str:
     right = int(table.trace())
     lines = [
         f"accuracy {right / len(test):.2%} ({len(test) - right} wrong of {len(test)})",
-        f"mean largest probability: {_sureness(probabilities):.3f} on digits",
+        f"mean largest probability: {_sureness(probabilities):.3f} on these pictures",
     ]
     generator = stream(0, "judge", "noise")
-    uniform = torch.rand(2000, 1, 28, 28, generator=generator)
-    gaussian = torch.randn(2000, 1, 28, 28, generator=generator)
+    uniform, gaussian = (draw(2000, *test.shape, generator=generator) for draw in (torch.rand, torch.randn))
     for name, noise in {"uniform noise": uniform, "Gaussian noise N(0, 1), clipped": gaussian}.items():
         lines.append(f"mean largest probability: {_sureness(judge.probabilities(noise)):.3f} on {name}")
     wrong = table - torch.diag(table.diagonal())
@@ -265,7 +294,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UsageError("give --out FILE to train a judge, or --check to measure one")
         else:
             recipe = JudgeRecipe(epochs=options.epochs, seed=options.seed)
-            save_judge(options.out, train_judge(recipe, load_mnist("train", options.data), test))
+            train = load_mnist("train", options.data)
+            save_judge(options.out, train_judge(recipe, train, test, lambda e: print(e.told(recipe), flush=True)))
             judge = read_judge(options.out)
             print(f"float32 before rounding: {judge.facts['test_accuracy_float32']:.2%}")
         print(report(judge, test))

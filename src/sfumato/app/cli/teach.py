@@ -31,7 +31,7 @@ Data = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for command in (train, evaluate, tour):
+    for command in (train, judge, evaluate, tour):
         app.command()(command)
 
 
@@ -101,6 +101,32 @@ def train(
         typer.echo(f"look at it: {run.path / 'report.html'}; use it: --model {run.path}")
 
 
+def judge(
+    run: Annotated[Path, typer.Argument(help="A run whose pictures are in classes.")],
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Times that it sees the pictures; enough of them by default.")
+    ] = None,
+    seed: c.Seed = 0,
+    json: c.Json = False,
+    quiet: c.Quiet = False,
+) -> None:
+    """Train a judge that reads the classes of a run: RUN/judge.safetensors, which evaluate then takes."""
+    from sfumato.app.judging import judge_file, train_judge_of
+    from sfumato.evaluation.judge import save_judge
+
+    def say(line: str) -> None:
+        if not (quiet or json):
+            typer.echo(line, err=True)
+
+    trained, report = train_judge_of(run, epochs, seed, say)
+    path = judge_file(run)
+    save_judge(path, trained)
+    if json:
+        typer.echo(json_module.dumps({"judge": str(path), "accuracy": trained.facts["test_accuracy"]}))
+    elif not quiet:
+        typer.echo(f"{report}\n{path}: sfumato evaluate {run} takes it; elsewhere say --judge {path}")
+
+
 def evaluate(
     model: Annotated[str, typer.Argument(help="A bundled model, a run directory, or a .safetensors file.")] = "digits",
     data: Data = None,
@@ -124,6 +150,10 @@ def evaluate(
             "--sweep", help="Judge samples at several values: guidance=1,2,4..1, steps=5,10 or sampler=ddpm,heun."
         ),
     ] = None,
+    judge: Annotated[
+        Path | None,
+        typer.Option("--judge", help="A file of a judge of classes; that of the run by default, or the bundled."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for all that was measured, with charts of the sweeps.")
     ] = None,
@@ -134,11 +164,15 @@ def evaluate(
 ) -> None:
     """Measure a model: judged accuracy of samples, success of illusions; with --data denoising and Fréchet distance."""
     from sfumato.app.evaluate import Wanted, evaluate_model, format_evaluation
+    from sfumato.app.judging import judge_file
     from sfumato.app.sweep import parse_sweep, sweep_page
     from sfumato.backends.registry import load
+    from sfumato.evaluation.judge import read_judge
     from sfumato.files import write_text
 
     sweeps = tuple(parse_sweep(words) for words in sweep or ())
+    own = judge_file(Path(model))
+    reader = judge or (own if own.is_file() else None)
     wanted = Wanted(
         count=count,
         steps=steps,
@@ -151,6 +185,7 @@ def evaluate(
         views=tuple(view or ["rotate:180"]),
         pairs=pairs,
         sweeps=sweeps,
+        judge=None if reader is None else read_judge(reader),
     )
     if out is not None:
         c.check_folder(out)

@@ -87,6 +87,16 @@ def sync_folder(folder: Path) -> None:
             os.close(fd)
 
 
+def numbered(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder that fit a pattern, in the order of the number that their names end with."""
+    return sorted(folder.glob(pattern), key=number_of)
+
+
+def number_of(file: Path) -> int:
+    """The number that a file's name ends with, before what comes after the dot: 12 of `epoch-012.png`."""
+    return int(file.stem.rpartition("-")[2])
+
+
 def clear_leftovers(folder: Path) -> None:
     """Remove what writers that were killed left in a folder and the folders in it. Nobody may be writing there."""
     for pattern in (_PART, f"*/{_PART}"):

@@ -1,5 +1,6 @@
 import json
 import shlex
+from itertools import pairwise
 
 import pytest
 from PIL import Image
@@ -11,7 +12,7 @@ from sfumato.app.tour.logs import training
 from sfumato.core.estimates import guided
 from sfumato.core.ramps import Ramp
 from sfumato.errors import UsageError
-from sfumato.training.recipe import load_recipe
+from sfumato.training.recipe import load_recipe, parse_settings
 
 SHAPE = (1, 28, 28)
 FEW = {"steps": 3, "guidance": 2.0}
@@ -104,7 +105,19 @@ def test_a_training_says_what_was_changed():
     changed = recipe.with_changes({"epochs": 3, "data": "typeset"})
     assert train_command(changed.model_dump(mode="json")) == "sfumato train class --data typeset --set epochs=3"
     mine = recipe.with_changes({"name": "mine"})
-    assert train_command(mine.model_dump(mode="json")) == "sfumato train mine --data mnist"
+    assert train_command(mine.model_dump(mode="json")) == "sfumato train class --data mnist --set name=mine"
+
+
+def test_the_command_of_a_recipe_of_ones_own_makes_that_recipe():
+    changes = {"name": "mine", "clip": None, "lr": 1e-4, "sigmas": (0.3, 0.5), "sample_epochs": (1, 2), "size": 32}
+    for name in ("class", "denoiser", "text"):
+        known = load_recipe(name)
+        mine = known.with_changes({**changes, "data": "typeset"})
+        program, train, recipe, *options = shlex.split(train_command(mine.model_dump(mode="json")))
+        settings = [value for option, value in pairwise(options) if option == "--set"]
+        again = load_recipe(recipe).with_changes({**parse_settings(settings), "data": "typeset"})
+        assert (program, train) == ("sfumato", "train")
+        assert again.model_dump(exclude={"summary"}) == mine.model_dump(exclude={"summary"})
 
 
 def test_the_bundled_trainings_have_commands():

@@ -6,6 +6,7 @@ import torch
 
 import sfumato as sf
 from sfumato.app.evaluate import Wanted, evaluate_model, format_evaluation
+from sfumato.app.sweep import Sweep
 from sfumato.backends.registry import load
 from sfumato.core.estimates import guided
 from sfumato.core.loops import Loop
@@ -55,6 +56,31 @@ def test_what_cannot_be_measured_is_told(data):
         evaluate_model(load("digits/time"), data, Wanted(anagrams=True, count=1))
     with pytest.raises(UsageError, match="between 1 and 300"):
         evaluate_model(load("digits"), None, Wanted(steps=500))
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("--anagrams", "--view", "nonsense"), "nonsense"),
+        (("--sweep", "guidance=1", "--sweep", "steps=2,2000"), "between 1 and 300"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_before_anything_is_measured(tiny_model, sfumato, words, what):
+    done = sfumato("evaluate", tiny_model, "-n", 4, "--steps", 2, *words)
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert what in done.err
+
+
+def test_a_model_without_classes_is_read_as_digits_only_if_it_learned_them():
+    model = load("digits/time")
+    assert "samples" in evaluate_model(model, None, Wanted(count=2, steps=2))
+    other = replace(model, facts={**model.facts, "data": {**model.facts["data"], "name": "squares"}})
+    result = evaluate_model(other, None, Wanted(count=2, steps=2))
+    assert "samples" not in result
+    assert "samples are not judged" in result["notes"][0]
+    with pytest.raises(UsageError, match="cannot be judged"):
+        evaluate_model(other, None, Wanted(count=2, steps=2, sweeps=(Sweep("steps", (1, 2)),)))
 
 
 def test_sweeps_judge_samples_at_each_value(tiny_model, sfumato, tmp_path):

@@ -1,4 +1,5 @@
 import io
+import sys
 
 import pytest
 import torch
@@ -52,6 +53,14 @@ def test_a_file_gets_a_line_an_epoch_and_nobody_nothing(trainer, sheet, capsys):
     assert capsys.readouterr().err.splitlines() == lines
     with watch(trainer, quiet=True) as watcher:
         assert watcher is None
+
+
+def test_a_missing_tensorboard_is_told_before_there_is_a_run(monkeypatch, sfumato, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    done = sfumato("train", "class", "--data", "typeset", "--out", tmp_path / "run", "--tensorboard")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "pip install 'sfumato[tensorboard]'" in done.err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

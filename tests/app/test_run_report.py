@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 
 from sfumato.app.run_report import epoch_losses, run_report
+from sfumato.app.training import begin
 from sfumato.training.datasets import load_typeset
 from sfumato.training.directory import RunDirectory
-from sfumato.training.recipe import load_recipe
+from sfumato.training.recipe import CourseRecipe, load_recipe
 
 SMALL = ("width=4", "batch_size=10", "epochs=2", "sample_steps=3", "log_every=1", "steps=6", "precision=float32")
 
@@ -65,6 +66,33 @@ def test_a_run_that_has_only_begun_has_a_report(tmp_path):
     page = run_report(run)
     assert "It has only begun." in page
     assert "Samples" not in page
+
+
+def test_more_steps_than_the_epochs_have_are_refused(sfumato, tmp_path, pictures):
+    done = sfumato("train", "class", "--data", pictures, "--out", tmp_path / "run", "--set", "steps=1000")
+    assert done.code == 2
+    assert "steps=1000 is more than the 20 of epochs=20, for 40 pictures; say epochs=1000 as well" in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_data_set_goes_before_a_folder_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(CourseRecipe, "load", lambda *_: load_typeset(20))
+    for name in ("typeset", "pictures"):
+        (tmp_path / name).mkdir()
+        _, run = begin(tmp_path / f"run-{name}", load_recipe("class").with_changes({"data": name}), "cpu", print)
+        assert run.recipe().data == (name if name == "typeset" else str(tmp_path / name))
+
+
+def test_samples_are_in_the_order_of_their_epochs(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.create(load_recipe("time"))
+    (tmp_path / "run" / "samples").mkdir()
+    for epoch in (1000, 999, 2):
+        Image.new("L", (4, 4)).save(run.sample_file(epoch))
+    report = run_report(run)
+    places = [report.index(f"Samples after epoch {epoch}.") for epoch in (2, 999, 1000)]
+    assert places == sorted(places)
 
 
 def test_the_loss_of_an_epoch_is_the_mean_of_its_log():

@@ -15,7 +15,7 @@ from sfumato.errors import UsageError
 from sfumato.training.checkpoint import latest_checkpoint
 from sfumato.training.data import ImageData
 from sfumato.training.directory import RunDirectory
-from sfumato.training.distributed import ALONE, Processes, SharedBatchNorm2d, join, over_the_whole_batch
+from sfumato.training.distributed import ALONE, Processes, SharedBatchNorm2d, join, leave, over_the_whole_batch
 from sfumato.training.recipe import load_recipe
 from sfumato.training.trainer import Trainer
 
@@ -45,14 +45,16 @@ def in_process(rank: int, count: int, port: int, steps: int, results) -> None:
         MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(count), LOCAL_RANK=str(rank)
     )
     one = trainer(join(torch.device("cpu")), steps)
+    one.synchronise()
     losses = [progress.loss for progress in one.run()]
+    leave()
     results.put((rank, losses, {name: tensor.numpy() for name, tensor in one.groups()["ema"].items()}))
 
 
-def run_in(count: int, port: int, steps: int) -> list[tuple]:
+def run_in(count: int, port: int, steps: int, target=in_process) -> list[tuple]:
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    workers = [context.Process(target=in_process, args=(k, count, port, steps, results)) for k in range(count)]
+    workers = [context.Process(target=target, args=(k, count, port, steps, results)) for k in range(count)]
     for worker in workers:
         worker.start()
     out = sorted((results.get(timeout=120) for _ in workers), key=lambda result: result[0])
@@ -82,6 +84,38 @@ def test_two_processes_take_the_steps_of_one(steps):
     # Weights may differ more: the biases before a batch normalisation move by rounding errors alone.
     for name, tensor in average.items():
         assert (tensor == other[name]).all()
+
+
+def test_a_batch_that_cannot_be_parted_is_refused_before_the_first_step():
+    """The last one of an epoch, too: 40 pictures leave one of batches of 13."""
+    for batch, rows in ((13, 1), (2, 2)):
+        few = load_recipe("class").with_changes({"width": 4, "batch_size": batch})
+        with pytest.raises(UsageError, match=f"a batch of {rows} cannot be parted among 3 processes"):
+            Trainer(few, data(), processes=Processes(0, 3))
+
+
+def unlike(rank: int, count: int, port: int, steps: int, results) -> None:
+    """A process that was given other pictures than the first."""
+    import os
+
+    torch.set_num_threads(1)
+    os.environ.update(
+        MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(count), LOCAL_RANK=str(rank)
+    )
+    one = trainer(join(torch.device("cpu")), steps)
+    one.data.images[3, 0, 5, 5] += rank
+    try:
+        one.synchronise()
+    except UsageError as error:
+        results.put((rank, str(error)))
+    leave()
+
+
+@pytest.mark.thorough
+def test_processes_with_other_pictures_are_told_apart():
+    told = run_in(2, free_port(), 1, unlike)
+    assert [rank for rank, _ in told] == [0, 1]
+    assert all("not given the same pictures and numbers" in line for _, line in told)
 
 
 def test_rows_are_parted_without_rest_or_overlap():

@@ -1,5 +1,7 @@
 """Folders of pictures: every kind of picture, in a fixed order, and what is left out is said."""
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,43 @@ def test_loose_pictures_beside_classes_are_refused(tmp_path):
     save(tmp_path / "loose.png")
     with pytest.raises(UsageError, match="both"):
         load_folder(tmp_path)
+
+
+def test_test_pictures_are_mixed_and_always_the_same(tmp_path):
+    """Measures take the first of them, which in the order of the folders would be of one class."""
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for k in range(100):
+                Image.new("L", (28, 28), 2 * k + (name == "dog")).save(tmp_path / split / name / f"{k}.png")
+    train, test = (load_data(str(tmp_path), split) for split in ("train", "test"))
+    assert train.labels.tolist() == [0] * 100 + [1] * 100
+    assert test.labels.bincount().tolist() == [100, 100]
+    assert 10 <= test.labels[:40].sum() <= 30
+    assert test.fingerprint == load_data(str(tmp_path), "test").fingerprint
+    assert {(int(x), int(y)) for x, y in zip(test.images[:, 0, 0, 0], test.labels, strict=True)} == {
+        (int(x), int(y)) for x, y in zip(train.images[:, 0, 0, 0], train.labels, strict=True)
+    }
+
+
+def test_a_class_called_train_does_not_hide_the_others(tmp_path):
+    for name in ("car", "plane", "train"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (28, 28)).save(tmp_path / name / "a.png")
+    with pytest.raises(UsageError, match="sub-folder train beside car, plane"):
+        load_data(str(tmp_path))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no text are a matter of Linux")
+def test_names_in_no_encoding_can_be_told(tmp_path):
+    (tmp_path / "a").mkdir()
+    Image.new("L", (28, 28)).save(tmp_path / "a" / "good.png")
+    Path(os.fsdecode(os.fsencode(tmp_path / "a") + b"/caf\xe9.png")).write_bytes(b"no picture")
+    said, skipped = [], []
+    load_data(str(tmp_path), warn=said.append, skipped=skipped)
+    for line in (*said, *(item.told for item in skipped)):
+        assert "caf\\xe9.png" in line
+        line.encode()
 
 
 def test_an_empty_sub_folder_does_not_make_classes(tmp_path):

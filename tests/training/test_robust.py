@@ -501,9 +501,10 @@ def test_samples_do_not_keep_a_training_from_stopping(tmp_path, quiet, monkeypat
         return real(*arguments)
 
     monkeypatch.setattr(training, "sample_sheet", sheet)
-    training.follow(run, trainer, stop=lambda: bool(asked), quiet=True, warn=pytest.fail)
+    done = training.follow(run, trainer, stop=lambda: bool(asked), quiet=True, warn=pytest.fail)
     assert trainer.step == 2
     assert not run.sample_file(1).exists()
+    assert not done
     monkeypatch.undo()
     # What was left out is made up for, and what is there is not made again.
     training.follow(*begun(run.path), stop=lambda: False, quiet=True, warn=pytest.fail)

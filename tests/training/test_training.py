@@ -193,6 +193,8 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
         ({"batch_size": "many"}, "batch_size: Input should be a valid integer"),
         ({"prediction": "w"}, "prediction: Input should be"),
         ({"sigmas": [-1]}, "sigmas"),
+        ({"seed": 2**70}, "seed: Input should be less than"),
+        ({"size": 4}, "size: Input should be greater than or equal to 8"),
     ],
 )
 def test_a_bad_number_of_a_recipe_is_named(changes, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,8 +15,7 @@ from sfumato.app.origin import FromPicture
 from sfumato.backends.registry import bundled_models
 from sfumato.core.loops import Loop
 from sfumato.core.ramps import spell_weight
-from sfumato.errors import UsageError
-from sfumato.training.recipe import load_recipe, parse
+from sfumato.training.recipe import Recipe, load_recipe, packaged_recipes, parse
 
 _FLAGS = {"negative", "dtype"}
 """Options of every command whose defaults are those of the job."""
@@ -63,17 +63,23 @@ def command_lines(jobs: Sequence[AnyJob], image: str | None = None, mask: str | 
 def train_command(recipe: Mapping[str, Any]) -> str:
     """The command of a training, from its resolved recipe: the packaged one and what was changed in it."""
     used = parse(recipe, "the recipe")
-    words = ["sfumato", "train", used.name, "--data", used.data]
-    try:
-        packaged = load_recipe(used.name).model_dump()
-    except UsageError:
-        packaged = used.model_dump()  # a recipe of the user's own: there is nothing to compare it with
+    known = [load_recipe(name) for name in packaged_recipes()]
+    # A recipe of the user's own is told as what it changes in the packaged one that is nearest to it.
+    same = [one for one in known if one.name == used.name] or [one for one in known if type(one) is type(used)]
+    packaged = min(same, key=lambda one: len(_changes(used, one)))
+    words = ["sfumato", "train", packaged.name, "--data", used.data]
     if used.init:
         words += ["--init", used.init]
-    for key, value in used.model_dump(mode="json").items():
-        if key not in {"name", "summary", "data", "init", "init_sha256"} and used.model_dump()[key] != packaged[key]:
-            words += ["--set", f"{key}={value}"]
+    for key, value in _changes(used, packaged).items():
+        words += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
     return shlex.join(words)
+
+
+def _changes(used: Recipe, packaged: Recipe) -> dict[str, Any]:
+    """What a recipe says otherwise than a packaged one, as JSON has it."""
+    told = used.model_dump(mode="json", exclude={"summary", "data", "init", "init_sha256"})
+    usual = packaged.model_dump(mode="json")
+    return {key: value for key, value in told.items() if value != usual.get(key)}
 
 
 def _what(first: AnyJob, jobs: Sequence[AnyJob], image: str | None) -> list[str]:  # noqa: PLR0911

@@ -60,6 +60,11 @@ class Wanted:
     """Who reads samples of classes; None is the bundled judge of digits, where it can."""
 
     def __post_init__(self) -> None:
+        for view in self.views:
+            try:
+                parse_view(view)
+            except ValueError as error:
+                raise UsageError(str(error)) from error
         if min(self.count, self.seeds_per_pair, self.pairs) < 1:
             raise UsageError(
                 f"count, seeds and pairs must be at least 1, not {self.count}, {self.seeds_per_pair} and {self.pairs}"
@@ -125,6 +130,11 @@ def evaluate_model(
             raise UsageError(f"model {model.name} denoises in one step: it makes no samples, illusions or guided steps")
         return result | _measures(model, data, wanted, Sampling(1), on_progress).one_step_denoiser()
     how = wanted.sampling(model)
+    for sweep in wanted.sweeps:
+        for value in sweep.values:
+            sweep.at(value, how).path(model)
+        if not model.reads_text and _measures(model, data, wanted, how, on_progress).judge is None:
+            raise UsageError(f"samples of model {model.name} cannot be judged, so there is nothing to sweep")
     settings |= {"sampler": how.loop.sampler, "steps": how.steps}
     settings |= {"guidance": how.guidance} if model.conditioned else {}
     if (wanted.anagrams or wanted.hybrids) and (read := wanted.illusions(model)) != how:
@@ -142,18 +152,15 @@ def _swept(
     model: Model, data: ImageData | CaptionedData | None, wanted: Wanted, sweep: Sweep, report: Report
 ) -> dict[str, Any]:
     """Samples judged at each value of one setting, all else as it is."""
-    ways = [sweep.at(value, wanted.sampling(model)) for value in sweep.values]
-    for how in ways:
-        how.path(model)
     rows = []
-    for value, how in zip(sweep.values, ways, strict=True):
+    for value in sweep.values:
+        how = sweep.at(value, wanted.sampling(model))
         if model.reads_text:
             found = _text_measures(model, wanted, how, report).retrieval(wanted.count)
         else:
             measures = _measures(model, data, wanted, how, report)
             judge = measures.judge
-            if judge is None:
-                raise UsageError(f"samples of model {model.name} cannot be judged, so there is nothing to sweep")
+            assert judge is not None
             found = measures.samples(judge)
         rows.append({sweep.setting: value, **figures(found)})
     return {"setting": sweep.setting, "rows": rows}

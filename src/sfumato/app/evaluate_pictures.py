@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.backends.model import Model
+from sfumato.backends.network import NetworkDenoiser
 from sfumato.core.estimates import Predict
 from sfumato.core.schedules import Discrete
 from sfumato.core.views import IDENTITY, parse_view
@@ -26,6 +27,8 @@ SIGMAS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
 """The noise levels of B1.3."""
 TIMES = (0.25, 0.5, 0.75)
 """Where a diffusion model is measured, in shares of its schedule: 250, 500 and 750 of 1000, as in A1.3."""
+DIGITS = ("mnist", "typeset")
+"""Data sets that the bundled judge reads."""
 REFERENCE = 10_000
 """Real pictures, at most, that samples are compared with."""
 
@@ -48,8 +51,15 @@ class PictureMeasures:
     @property
     def judge(self) -> Judge | None:
         """The judge that can read the model's pictures and knows its classes."""
+        if self.reader is None and not (self.model.classes or self._learned_digits()):
+            return None
         judge = load_judge() if self.reader is None else self.reader
         return judge if judge.reads(self.model.shape, self.model.classes) else None
+
+    def _learned_digits(self) -> bool:
+        """Whether the model's weights say that they were trained on digits; without classes nothing else does."""
+        facts = self.model.facts if isinstance(self.model, NetworkDenoiser) else None
+        return ((facts or {}).get("data") or {}).get("name") in DIGITS
 
     def one_step_denoiser(self) -> dict[str, Any]:
         """B1.3."""

@@ -117,6 +117,20 @@ class Terminal(AbstractContextManager["Terminal"]):
         self._console.print(Text.from_ansi(preview))
 
 
+def check_tensorboard(wanted: bool) -> None:
+    """Raise SfumatoError where TensorBoard is wanted and not installed: better before there is a run than after."""
+    if wanted:
+        _writer()
+
+
+def _writer() -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise SfumatoError("TensorBoard is not installed: pip install 'sfumato[tensorboard]'") from error
+    return SummaryWriter
+
+
 class TensorBoard(AbstractContextManager["TensorBoard"]):
     """Writes the loss, the learning rate and samples where TensorBoard reads them.
 
@@ -124,11 +138,7 @@ class TensorBoard(AbstractContextManager["TensorBoard"]):
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise SfumatoError("TensorBoard is not installed: pip install 'sfumato[tensorboard]'") from error
-        self._writer: Any = SummaryWriter(str(folder))
+        self._writer: Any = _writer()(str(folder))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -12,6 +12,7 @@ from sfumato.app.report.chart import Series, chart, smoothed
 from sfumato.app.report.document import definitions, document, table
 from sfumato.app.report.figures import Html, animation, text
 from sfumato.errors import UsageError
+from sfumato.files import number_of, numbered
 from sfumato.images import read_image
 from sfumato.training.directory import RunDirectory
 from sfumato.training.recipe import Recipe, load_recipe
@@ -72,8 +73,8 @@ def _loss(rows: list[dict[str, Any]]) -> tuple[Html, ...]:
 
 
 def _samples(run: RunDirectory) -> tuple[Html, ...]:
-    files = sorted(run.sample_file(1).parent.glob("epoch-*.png"))
-    return tuple(_image(file, f"Samples after epoch {int(file.stem.removeprefix('epoch-'))}.", "png") for file in files)
+    files = numbered(run.sample_file(1).parent, "epoch-*.png")
+    return tuple(_image(file, f"Samples after epoch {number_of(file)}.", "png") for file in files)
 
 
 def _animations(run: RunDirectory) -> tuple[Html, ...]:

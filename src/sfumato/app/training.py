@@ -21,7 +21,7 @@ from sfumato.backends.registry import weights_file
 from sfumato.errors import UsageError
 from sfumato.files import sha256, write_bytes, write_text
 from sfumato.models.weights import load_weights
-from sfumato.training.datasets import Skipped
+from sfumato.training.datasets import NAMES, Skipped
 from sfumato.training.directory import RunDirectory
 from sfumato.training.distributed import join
 from sfumato.training.recipe import Recipe
@@ -42,9 +42,9 @@ def begin(folder: Path, recipe: Recipe, device: str, warn: Warn) -> tuple[Traine
     processes = join(where)
     if processes.first:
         run.check_new()
-    if recipe.data and Path(recipe.data).is_dir():
+    if recipe.data and recipe.data not in NAMES and (data := Path(recipe.data).expanduser()).is_dir():
         # A run may be resumed from elsewhere.
-        recipe = recipe.with_changes({"data": str(Path(recipe.data).resolve())})
+        recipe = recipe.with_changes({"data": str(data.resolve())})
     if recipe.init:
         weights = load_weights(weights_file(recipe.init))
         first, *_ = weights.files
@@ -53,10 +53,10 @@ def begin(folder: Path, recipe: Recipe, device: str, warn: Warn) -> tuple[Traine
     trainer = Trainer(recipe, recipe.load("train", warn if processes.first else _nobody, skipped), where, processes)
     if processes.first:
         trainer.begin()  # better refused now than when the run is there
-        _say_when_too_short(trainer, warn)
+        _check_length(trainer, warn)
         run.create(recipe)
         if skipped:
-            rows = [{"file": str(item.path), "reason": item.reason} for item in skipped]
+            rows = [{"file": item.told, "reason": item.reason} for item in skipped]
             write_text(run.skipped_file, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     return trainer, run
 
@@ -85,14 +85,16 @@ def follow(
     tensorboard: bool = False,
     warn: Warn = lambda _: None,
     watchers: Sequence[Watcher] = (),
-) -> None:
+) -> bool:
     """Train to the end or until `stop`, showing progress, and leave samples, curves and a report in the run.
 
-    `watchers` are told as well as those that `quiet` and `tensorboard` speak of.
+    `watchers` are told as well as those that `quiet` and `tensorboard` speak of. Says whether all is done: not when it
+    was stopped, even while it made the last samples.
     """
+    done = False
     if not trainer.processes.first:
         deque(train(run, trainer, stop=stop), maxlen=0)
-        return
+        return trainer.step == trainer.total_steps
     with ExitStack() as stack:
         told = [*watchers]
         if tensorboard:
@@ -105,13 +107,24 @@ def follow(
             if progress.epoch_ends:
                 with suppress(_Stopped):
                     _look(run, trainer, progress, stop, told)
+                    done = progress.step == trainer.total_steps
     write_text(run.path / "report.html", run_report(run))  # with the result, which is there by now
+    return done
 
 
-def _say_when_too_short(trainer: Trainer, warn: Warn) -> None:
-    """Say so when nothing will be seen of what was learned; not to people who said how many steps they want."""
+def _check_length(trainer: Trainer, warn: Warn) -> None:
+    """Say so when nothing will be seen of what was learned; not to people who said how many steps they want.
+
+    Raises UsageError when these are more than the epochs have.
+    """
     steps, count, each = trainer.total_steps, len(trainer.data), trainer.steps_per_epoch
-    if steps < SHORT and trainer.recipe.steps is None:
+    wanted, epochs = trainer.recipe.steps, trainer.recipe.epochs
+    if wanted is not None and wanted > steps:
+        raise UsageError(
+            f"steps={wanted} is more than the {steps} of epochs={epochs}, for {count} pictures; "
+            f"say epochs={math.ceil(wanted / each)} as well"
+        )
+    if steps < SHORT and wanted is None:
         warn(
             f"steps an epoch, for {count} pictures: {each}; {steps} in all are too few to learn from: "
             f"{math.ceil(ENOUGH / each)} epochs would be about {ENOUGH:,}"

@@ -18,6 +18,7 @@ from sfumato.backends.network import load_network
 from sfumato.core.loops import Loop
 from sfumato.core.ramps import read_weight
 from sfumato.errors import UsageError, one_of, short
+from sfumato.files import numbered
 from sfumato.models.weights import ARCHITECTURES
 from sfumato.tensors import read_header
 
@@ -141,7 +142,7 @@ def _weights_of_run(run: Path) -> Path:
     final = run / "model.safetensors"
     if final.is_file():
         return final
-    epochs = sorted((run / "epochs").glob("epoch-*.safetensors"))
+    epochs = numbered(run / "epochs", "epoch-*.safetensors")
     if not epochs:
         if not (run / "recipe.json").exists():
             raise UsageError(f"{run} is no model: neither a run of sfumato train nor a folder of diffusers")

@@ -91,6 +91,12 @@ def join(device: torch.device) -> Processes:
     return Processes(dist.get_rank(), dist.get_world_size())
 
 
+def leave() -> None:
+    """Part from the others, where there are any, when all is done."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
 def over_the_whole_batch(network: nn.Module) -> None:
     """Let the batch normalisations of a network count the rows of all processes, in place."""
     for parent in list(network.modules()):

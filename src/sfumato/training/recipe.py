@@ -40,10 +40,10 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    summary: str
+    summary: str = ""
     data: str = "mnist"
     """A packaged data set, or a folder."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
     init: str = ""
     """The weights to begin with: a bundled model, a run or a file of weights. Empty: random ones."""
     init_sha256: str | None = None
@@ -71,7 +71,7 @@ class Recipe(BaseModel):
 
     epochs: Positive = 20
     steps: Positive | None = None
-    """Stop after so many steps, whatever `epochs` says."""
+    """Stop after so many steps, before the epochs are over."""
     batch_size: Positive = 64
     lr: Annotated[float, Field(gt=0)] = 1e-3
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -172,7 +172,7 @@ class CourseRecipe(Recipe):
     """D of the course UNet."""
     time_conditioned: bool = True
     class_conditioned: bool = False
-    size: Annotated[int, Field(ge=4, multiple_of=4)] | None = None
+    size: Annotated[int, Field(ge=8, multiple_of=4)] | None = None
     """Height and width of the pictures in pixels; None for those of the data set, and 28 for a folder of pictures."""
     channels: Literal[1, 3] | None = None
     """Grey or colour; None for that of the data set, and grey for a folder of pictures."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ class Trainer:
             network = self.config.build()
         if processes.count > 1:
             over_the_whole_batch(network)
+            for rows in (min(recipe.batch_size, len(data)), len(data) % recipe.batch_size or recipe.batch_size):
+                processes.part(rows)  # better refused now than at the end of an epoch
         # Channels last is the layout that CPU and GPU convolutions are fastest in.
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema: dict[str, Tensor] = {k: v.clone() for k, v in self.network.state_dict().items()}
@@ -174,11 +177,28 @@ class Trainer:
         self.step = checkpoint.step
 
     def synchronise(self) -> None:
-        """Go to the state of the first process, in all of them."""
+        """Go to the state of the first process, in all of them.
+
+        Raises UsageError, in all of them, where they were not given the same data and recipe.
+        """
+        mine = torch.tensor(self._digest(), device=self.device)
+        theirs = mine.clone()
+        self.processes.spread([theirs])
+        if self.processes.any(bool(mine != theirs), self.device):
+            raise UsageError(
+                "the processes of this training were not given the same pictures and numbers; compare the data and the "
+                "command on every machine"
+            )
         step = torch.tensor(self.step, device=self.device)
         self.processes.spread([step, *(tensor for group in self.groups().values() for tensor in group.values())])
         self.step = int(step)
         self.optimizer.restart(self.step)
+
+    def _digest(self) -> int:
+        """A number of the data and the recipe, wherever their files are."""
+        recipe = self.recipe.model_dump_json(exclude={"data", "init"})
+        digest = hashlib.sha256(f"{self.data.fingerprint} {recipe}".encode()).digest()
+        return int.from_bytes(digest[:7], "big")
 
     def average_network(self) -> Network:
         """A copy of the network with the averaged weights, in evaluation mode, for sampling."""

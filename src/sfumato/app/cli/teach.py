@@ -54,14 +54,17 @@ def train(
     quiet: c.Quiet = False,
 ) -> None:
     """Train a diffusion model from scratch: `sfumato train class --data mnist --set epochs=5`."""
+    from sfumato.app.live import check_tensorboard
     from sfumato.app.training import begin, follow, resume_run
     from sfumato.training.directory import RunDirectory
+    from sfumato.training.distributed import leave
     from sfumato.training.recipe import load_recipe, packaged_recipes, parse_settings
 
     def warn(line: str) -> None:
         if not quiet:
             typer.echo(line, err=True)
 
+    check_tensorboard(tensorboard)
     if resume:
         if settings or data or like or init:
             raise UsageError(
@@ -86,10 +89,11 @@ def train(
         trainer, run = begin(folder, chosen, device, warn)
     command = f"sfumato train --resume --out {run.path}"
     with _Interrupt() as interrupt:
-        follow(run, trainer, stop=interrupt, quiet=quiet or json, tensorboard=tensorboard, warn=warn)
+        done = follow(run, trainer, stop=interrupt, quiet=quiet or json, tensorboard=tensorboard, warn=warn)
+    leave()
     if not trainer.processes.first:
         return
-    if trainer.step < trainer.total_steps:
+    if not done:
         raise Stopped(f"stopped after step {trainer.step} of {trainer.total_steps}; go on with: {command}")
     result = json_module.loads(run.result_file.read_text(encoding="utf-8"))
     if json:

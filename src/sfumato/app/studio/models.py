@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfumato.errors import SfumatoError, one_of
+from sfumato.files import numbered
 
 if TYPE_CHECKING:
     from sfumato.backends.model import Model
@@ -172,7 +173,7 @@ def _written(run: Path) -> int | None:
     final = run / "model.safetensors"
     if final.is_file():
         return final.stat().st_mtime_ns
-    epochs = sorted((run / "epochs").glob("epoch-*.safetensors"))
+    epochs = numbered(run / "epochs", "epoch-*.safetensors")
     return epochs[-1].stat().st_mtime_ns if epochs else None
 
 

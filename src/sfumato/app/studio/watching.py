@@ -20,6 +20,7 @@ from sfumato.backends.model import Model
 from sfumato.core.levels import Level
 from sfumato.core.loop import Step
 from sfumato.core.pixels import to_unit
+from sfumato.files import number_of, numbered
 from sfumato.images import to_image
 from sfumato.training.directory import RunDirectory
 from sfumato.training.trainer import Progress, Trainer
@@ -173,8 +174,8 @@ class Lessons:
             self._said = now
             self._tell(progress, self._curve)
         if first:
-            for file in sorted((self.run.path / "samples").glob("epoch-*.png")):
-                self._show(int(file.stem.removeprefix("epoch-")), file)
+            for file in numbered(self.run.path / "samples", "epoch-*.png"):
+                self._show(number_of(file), file)
 
     def samples(self, progress: Progress, file: Path) -> None:
         """A sheet of samples has been written."""

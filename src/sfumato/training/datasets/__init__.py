@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import torch
+
+from sfumato.core.noise import stream
 from sfumato.errors import UsageError
 from sfumato.training.data import ImageData
 from sfumato.training.datasets.cifar10 import load_cifar10
@@ -19,6 +23,9 @@ from sfumato.training.datasets.typeset import load_typeset
 
 NAMES = (*SOURCES, "typeset")
 """Data sets that need no folder."""
+
+SPLITS = {"train", "test", "val", "valid", "validation"}
+"""Names of folders that are parts of a data set rather than classes."""
 
 __all__ = ["NAMES", "Skipped", "load_data", "load_folder", "load_mnist", "load_typeset", "summary"]
 
@@ -46,7 +53,7 @@ def load_data(
         name: One of `NAMES`, or a folder: of the files of a downloadable set, of pictures, or of sub-folders of
             pictures. Which set the files in a folder are of is told by their content.
         split: Of a folder of pictures that has sub-folders `train` and `test`, the one of them; a folder without
-            them has only `train`.
+            them has only `train`. Pictures of `test` come in a random order, always the same one.
         folder: Where the files of a downloadable set are, if not where they are looked for; nothing is downloaded
             then.
         size: Height and width of the pictures. By default as published (28 or 32), and 28 for a folder of pictures.
@@ -79,6 +86,10 @@ def load_data(
         warn(summary(left_out))
         if skipped is not None:
             skipped += left_out
+    if split == "test":
+        # A measure takes as many as it wants from the beginning, where there would be one class after the other.
+        order = torch.randperm(len(data), generator=stream(0, "test"))
+        data = replace(data, images=data.images[order], labels=data.labels[order])
     return data
 
 
@@ -97,6 +108,12 @@ def _published(
 def _of_split(path: Path, split: Literal["train", "test"]) -> Path:
     """The sub-folder of a split. Without this, `train` and `test` would be taken for two classes."""
     if (path / "train").is_dir():
+        others = {entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
+        if "test" not in others and (unknown := others - SPLITS):
+            raise UsageError(
+                f"{path} has a sub-folder train beside {', '.join(sorted(unknown)[:3])}; if it is a class, give it "
+                "another name, and if the others are none, put them elsewhere"
+            )
         if not (path / split).is_dir():
             raise UsageError(f"{path} has a sub-folder train but none for {split}")
         return path / split
@@ -107,6 +124,6 @@ def _of_split(path: Path, split: Literal["train", "test"]) -> Path:
 
 def summary(skipped: list[Skipped], shown: int = 3) -> str:
     """What was left out of a folder, in one line."""
-    listed = "; ".join(f"{item.path.name}: {item.reason}" for item in skipped[:shown])
+    listed = "; ".join(f"{Path(item.told).name}: {item.reason}" for item in skipped[:shown])
     more = f"; and {len(skipped) - shown} more" if len(skipped) > shown else ""
     return f"left out {len(skipped)} of the folder's entries ({listed}{more})"

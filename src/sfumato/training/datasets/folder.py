@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ class Skipped:
 
     path: Path
     reason: str
+
+    @property
+    def told(self) -> str:
+        """The path in letters that can be written: names on a disk need not be of any encoding."""
+        return os.fsencode(self.path).decode("utf-8", "backslashreplace")
 
 
 def load_folder(path: Path, size: int = 28, channels: int = 1) -> tuple[ImageData, list[Skipped]]:
@@ -68,7 +74,11 @@ def load_folder(path: Path, size: int = 28, channels: int = 1) -> tuple[ImageDat
         else:
             skipped.append(Skipped(folder, "no usable picture in it, so it is no class"))
     if not pictures:
-        why = f" ({len(skipped)} left out; the first, {skipped[0].path.name}: {skipped[0].reason})" if skipped else ""
+        why = (
+            f" ({len(skipped)} left out; the first, {Path(skipped[0].told).name}: {skipped[0].reason})"
+            if skipped
+            else ""
+        )
         raise UsageError(f"no PNG, JPEG, WebP or GIF picture in {path}{why}")
     data = ImageData(path.resolve().name, torch.stack(pictures), torch.tensor(labels), tuple(classes))
     return data, skipped

@@ -185,7 +185,7 @@ def test_a_recipe_asks_for_size_and_channels(tmp_path):
     ("changes", "message"),
     [
         ({"size": 30}, "size: Input should be a multiple of 4"),
-        ({"size": 0}, "size: Input should be greater than or equal to 4"),
+        ({"size": 0}, "size: Input should be greater than or equal to 8"),
         ({"size": "big"}, "size: "),
         ({"channels": 2}, "channels: "),
     ],

@@ -98,7 +98,7 @@ def test_queue_shows_what_waits_and_cancels_it(open_studio, fake):
         expect(page.locator("button.primary")).to_be_enabled()  # it is not while an order is on its way
         with page.expect_response(lambda answer: answer.request.method == "POST" and answer.url.endswith("/api/runs")):
             page.keyboard.press("g")
-    page.locator("#queue-text", has_text="Running, 2 waiting").wait_for()
+    expect(page.locator("#queue-text")).to_have_text("Running, 2 waiting", timeout=30_000)
     page.keyboard.press("q")
     queue = page.get_by_role("dialog", name="Queue")
     assert queue.locator("li").count() == 3

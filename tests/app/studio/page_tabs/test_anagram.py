@@ -172,6 +172,7 @@ def test_an_anagram_begins_from_a_dropped_picture_and_the_same_job_comes_out_of_
     page.locator(".gallery-grid .tile").first.click()
     page.get_by_role("button", name="Open in Anagram").click()
     expect(page.get_by_label("Seeds to try")).to_have_value("1")
+    expect(page.get_by_role("button", name="Make the anagram")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".tab-anagram .earlier-run")).to_have_count(1)
     same = {key: value for key, value in asked(fake)[1]["job"].items() if value is not None}

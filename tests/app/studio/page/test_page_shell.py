@@ -1,6 +1,7 @@
 """The shell: tabs, keys, messages, the queue, and a server that goes away and comes back."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -106,6 +107,23 @@ def test_queue_shows_what_waits_and_cancels_it(open_studio, fake):
     page.locator("#queue-text", has_text="Running, 1 waiting").wait_for()
     assert fake.runs[3]["state"] == "cancelled"
     assert fake.posted("/api/runs/3/cancel") == [{}]
+
+
+def test_an_answer_that_comes_after_the_end_leaves_nothing_in_the_queue(open_studio, fake):
+    page = open_studio()
+
+    def late(route):
+        answer = route.fetch()
+        while fake.runs[1]["state"] != "done":
+            time.sleep(0.05)
+        time.sleep(0.5)  # the page has heard of the end by now
+        route.fulfill(response=answer)
+
+    page.route("**/api/runs", late)
+    page.get_by_label("Pictures", exact=True).fill("1")
+    page.keyboard.press("Control+Enter")
+    page.locator(".result[data-state=done]").wait_for()
+    expect(page.locator("#queue-text")).to_have_text("Queue")
 
 
 def test_server_goes_away_and_comes_back(open_studio, fake):

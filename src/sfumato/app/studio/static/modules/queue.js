@@ -4,11 +4,12 @@
  */
 
 import { duration, fill, h, iconButton, plural } from "./dom.js";
+import { later } from "./runs.js";
 
 const OPEN = new Set(["queued", "running"]);
 
 export function installQueue(studio) {
-  const runs = new Map();
+  const runs = new Map(); // also ended ones: the answer to the request that began one may come after its end
   const heard = new Set(); // ids of events since the last question, which its answer may not know
   const button = document.getElementById("queue");
   const text = document.getElementById("queue-text");
@@ -43,7 +44,7 @@ export function installQueue(studio) {
   }
 
   function show() {
-    const open = [...runs.values()].sort((one, other) => (other.state === "running") - (one.state === "running") || one.id - other.id);
+    const open = [...runs.values()].filter((run) => OPEN.has(run.state)).sort((one, other) => (other.state === "running") - (one.state === "running") || one.id - other.id);
     const waiting = open.filter((run) => run.state === "queued").length;
     const words = [open.length > waiting ? "Running" : "", waiting ? `${waiting} waiting` : ""].filter(Boolean).join(", ");
     text.textContent = words || "Queue";
@@ -62,8 +63,7 @@ export function installQueue(studio) {
 
   studio.on("run", (run) => {
     heard.add(run.id);
-    if (OPEN.has(run.state)) runs.set(run.id, run);
-    else runs.delete(run.id);
+    runs.set(run.id, later(runs.get(run.id), run));
     const focus = [...list.querySelectorAll("button")].indexOf(document.activeElement);
     show();
     if (focus >= 0) list.querySelectorAll("button")[Math.min(focus, list.querySelectorAll("button").length - 1)]?.focus();

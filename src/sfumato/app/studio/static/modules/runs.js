@@ -5,6 +5,7 @@
  *     fetch: ask the server for a run that may have gone on without us; hear: as if an event had told it
  *   ENDED         states that nothing follows on
  *   stateOf(run)  what a person is told of it
+ *   later(one, other)   the later of two things said of a run; `one` may be nothing
  */
 
 import { duration, plural } from "./dom.js";
@@ -32,7 +33,7 @@ export function stateOf(run) {
 }
 
 /* The later of two things said of a run: an answer may come after the events that followed on it. */
-function later(one, other) {
+export function later(one, other) {
   if (!one || other.attempts > one.attempts) return other;
   if (ENDED.has(one.state) || ENDED.has(other.state)) return ENDED.has(other.state) ? other : one;
   const passed = STATES.indexOf(other.state) - STATES.indexOf(one.state);

@@ -88,8 +88,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def numbered(folder: Path, pattern: str) -> list[Path]:
-    """The files of a folder that fit a pattern, in the order of the number that their names end with."""
-    return sorted(folder.glob(pattern), key=number_of)
+    """The files of a folder that fit a pattern, in the order of the number that their names end with; no others."""
+    return sorted((file for file in folder.glob(pattern) if file.stem.rpartition("-")[2].isdecimal()), key=number_of)
 
 
 def number_of(file: Path) -> int:

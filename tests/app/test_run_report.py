@@ -88,6 +88,7 @@ def test_samples_are_in_the_order_of_their_epochs(tmp_path):
     run = RunDirectory(tmp_path / "run")
     run.create(load_recipe("time"))
     (tmp_path / "run" / "samples").mkdir()
+    Image.new("L", (4, 4)).save(tmp_path / "run" / "samples" / "epoch-mine.png")
     for epoch in (1000, 999, 2):
         Image.new("L", (4, 4)).save(run.sample_file(epoch))
     report = run_report(run)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from sfumato.errors import SfumatoError, UsageError
-from sfumato.models.course_unet import CourseUNet, CourseUNetConfig, PictureGELU, PointTranspose
+from sfumato.models.course_unet import CourseUNet, CourseUNetConfig, PictureGELU, PointTranspose, normalised_gelu
 from sfumato.models.weights import load_weights, save_weights
 
 DIGITS = tuple("0123456789")
@@ -56,6 +56,49 @@ def test_gelu_of_pictures_is_gelu_in_either_layout(layout, dtype, rounding):
     expected.sum().backward()
     torch.testing.assert_close(out.detach().double(), expected.detach(), rtol=rounding, atol=rounding)
     torch.testing.assert_close(x.grad.double(), exact.grad, rtol=rounding, atol=rounding)
+
+
+def norm_of(channels, dtype=torch.float32):
+    norm = nn.BatchNorm2d(channels).to(dtype)
+    nn.init.normal_(norm.weight, generator=torch.Generator().manual_seed(1))
+    nn.init.normal_(norm.bias, generator=torch.Generator().manual_seed(2))
+    return norm
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(
+    ("dtype", "parameters", "rounding"),
+    [
+        (torch.float64, torch.float64, 1e-10),
+        (torch.float32, torch.float32, 1e-5),
+        (torch.bfloat16, torch.float32, 0.02),
+    ],
+)
+def test_what_is_not_kept_for_the_way_back_is_the_same_when_computed_again(layout, dtype, parameters, rounding):
+    generator = torch.Generator().manual_seed(0)
+    pictures = (3 * torch.randn(8, 16, 5, 6, generator=generator, dtype=torch.float64) + 1).to(dtype)
+    above = torch.randn(8, 16, 5, 6, generator=generator, dtype=torch.float64).to(dtype)
+    found = []
+    for way in (normalised_gelu, lambda x, norm: PictureGELU()(norm(x))):
+        x = pictures.to(memory_format=layout, copy=True).requires_grad_()
+        norm = norm_of(16, parameters)
+        out = way(x, norm)
+        assert out.is_contiguous(memory_format=layout)
+        out.backward(above)
+        forwards = [out, norm.running_mean, norm.running_var, norm.num_batches_tracked]
+        found.append((forwards, [x.grad, norm.weight.grad, norm.bias.grad]))
+    (ours, ours_back), (plain, plain_back) = found
+    assert all(torch.equal(a, b) for a, b in zip(ours, plain, strict=True))
+    for a, b in zip(ours_back, plain_back, strict=True):
+        torch.testing.assert_close(a, b, rtol=rounding, atol=rounding)
+
+
+def test_a_normalisation_in_training_keeps_its_input_alone():
+    kept = []
+    norm, x = norm_of(4), torch.randn(2, 4, 8, 8, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t.numel()), t)[1], lambda t: t):
+        normalised_gelu(x, norm)
+    assert sum(kept) == x.numel() + 4 * 4  # and the weight, the bias, the mean and the deviation of each channel
 
 
 def test_the_stages_have_the_sizes_of_the_drawing():

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
+from benchmarks.apart import apart
 from benchmarks.machine import peak
 from benchmarks.page import add_option, emit
 from benchmarks.paired import Outcome, compare, timed
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the rows asked for, all by default, and print or write the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join([*ROWS, 'start'])}; all by default")
-    parser.add_argument("--rounds", type=int, default=7, help="calls of each side")
+    parser.add_argument("--rounds", type=int, default=5, help="calls of each side")
     add_option(parser, "processor")
     options = parser.parse_args(arguments)
     if unknown := set(options.rows) - {*ROWS, "start"}:
@@ -70,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     for name in wanted:
         if name in ROWS:
-            outcome = compare(ROWS[name](), options.rounds, lambda _: print(".", end="", file=sys.stderr, flush=True))
+            with apart(name) as case:
+                outcome = compare(case, options.rounds, lambda _: print(".", end="", file=sys.stderr, flush=True))
             lines.append(row(outcome, peaks))
             print(f" {lines[-1]}", file=sys.stderr)
     if "start" in wanted:

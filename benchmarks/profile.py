@@ -19,6 +19,7 @@ from benchmarks.machine import peak
 from benchmarks.page import add_option, emit
 from benchmarks.paired import timed
 from benchmarks.rows import ROWS
+from sfumato.app.heap import keep_freed_memory
 from sfumato.evaluation.samples import markdown_table
 
 Shape = tuple[int, ...]
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--top", type=int, default=12, help="operations to show")
     add_option(parser, "profile of ROW")
     given = parser.parse_args(arguments)
+    keep_freed_memory()  # as the program does
     case = ROWS[given.row]()
     case.ours()
     seconds = timed(case.ours)

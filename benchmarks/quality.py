@@ -25,6 +25,7 @@ from benchmarks.machine import facts
 from benchmarks.page import add_option, emit
 from benchmarks.plain import ancestral
 from benchmarks.rows import FEW, Way, plain_digits
+from sfumato.app.heap import keep_freed_memory
 from sfumato.backends.registry import load
 from sfumato.core.loops import Loop
 from sfumato.evaluation.judge import Judge, load_judge
@@ -155,6 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if given.n < 10 or given.n % 10:
         parser.error("-n wants a multiple of 10: as many of each digit")
+    keep_freed_memory()  # as the program does
     quality = Quality(given.data, given.n, given.device)
     ways: dict[str, Callable[[int], Cell]] = {FLOOR: quality.floor, PLAIN: quality.plain}
     ways |= {name: partial(quality.ours, way) for name, way in WAYS.items()}

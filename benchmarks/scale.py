@@ -26,6 +26,7 @@ import torch
 
 from benchmarks.page import add_option, emit
 from benchmarks.paired import timed
+from sfumato.app.heap import keep_freed_memory
 from sfumato.app.jobs import Generate
 from sfumato.app.run import run
 from sfumato.backends.network import NetworkDenoiser
@@ -218,6 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if unknown := set(given.curves) - set(CURVES):
         parser.error(f"unknown curve {', '.join(sorted(unknown))}; there are {', '.join(CURVES)}")
+    keep_freed_memory()  # as the program does
     parts = []
     for name in given.curves or CURVES:
         make = CURVES[name]

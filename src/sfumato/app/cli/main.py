@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
+from sfumato.app import heap
 from sfumato.app.cli import animate, batch, embed, export, files, make, models, studio, teach, views
 from sfumato.errors import SfumatoError, Stopped
 
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Accepted by every command, before or after its name.
     debug = "--debug" in given
+    heap.keep_freed_memory()
     logging.getLogger("sfumato").setLevel(logging.DEBUG if debug else logging.NOTSET)
     try:
         code = app([argument for argument in given if argument != "--debug"], standalone_mode=False)

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sfumato.app import heap
 from sfumato.app.studio.records import Cancel, Ended, Order, Ready, Said
 from sfumato.errors import SfumatoError
 
@@ -39,6 +40,7 @@ def main(connection: Connection, folder: Path, device: str = "auto") -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     _give_way()
+    heap.keep_freed_memory()
     inbox = Inbox(connection)
     _write_log(folder)
     try:
@@ -59,6 +61,7 @@ def main(connection: Connection, folder: Path, device: str = "auto") -> None:
     while True:
         order = inbox.next()
         say(carry_out(desk, order, say, partial(inbox.cancelled, order.run)))
+        heap.return_freed_memory()  # others may want it until somebody asks for the next
 
 
 def _give_way() -> None:

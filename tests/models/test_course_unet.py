@@ -3,7 +3,16 @@ import torch
 from torch import nn
 
 from sfumato.errors import SfumatoError, UsageError
-from sfumato.models.course_unet import CourseUNet, CourseUNetConfig, PictureGELU, PointTranspose, normalised_gelu
+from sfumato.models.course_unet import (
+    Conv,
+    CourseUNet,
+    CourseUNetConfig,
+    PictureGELU,
+    Unflatten,
+    UpConv,
+    in_blocks,
+    normalised_gelu,
+)
 from sfumato.models.weights import load_weights, save_weights
 
 DIGITS = tuple("0123456789")
@@ -101,6 +110,50 @@ def test_a_normalisation_in_training_keeps_its_input_alone():
     assert sum(kept) == x.numel() + 4 * 4  # and the weight, the bias, the mean and the deviation of each channel
 
 
+UNITS = [lambda: Conv(3, 5), lambda: Conv(3, 5, stride=2), lambda: UpConv(3, 5), lambda: Unflatten(3, 4)]
+
+
+@pytest.mark.parametrize("make", UNITS)
+def test_a_bias_before_the_normalisation_of_a_batch_has_no_gradient_and_no_effect(make):
+    torch.manual_seed(0)
+    unit = make().double()
+    at = 1 if isinstance(unit, Unflatten) else 8
+    x = torch.randn(6, 3, at, at, dtype=torch.float64)
+    out = unit(x)
+    above = torch.randn_like(out)
+    (out * above).sum().backward()
+    # By the modules one after the other, which compute the gradient of the bias.
+    plain = make().double()
+    plain.load_state_dict(unit.state_dict())
+    expected = nn.Sequential(*plain)(x)
+    (expected * above).sum().backward()
+    assert unit.convolution.bias.grad is None
+    assert plain.convolution.bias.grad.abs().max() < 1e-12
+    assert (out - expected).abs().max() < 1e-12
+    assert (unit.convolution.weight.grad - plain.convolution.weight.grad).abs().max() < 1e-11
+    with torch.no_grad():
+        unit.convolution.bias += 3
+        assert (unit(x) - out).abs().max() < 1e-12
+    unit.eval()(x).sum().backward()  # of other batches it does not take the bias away
+    assert unit.convolution.bias.grad is not None
+
+
+@pytest.mark.parametrize(("channels", "k"), [(1, 4), (3, 2), (4, 2), (5, 1), (16, 1), (17, 1)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_convolution_in_blocks_is_the_convolution(channels, k, bias):
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(6, channels, 3, padding=1, bias=bias).double()
+    state = torch.get_rng_state()
+    blocks = in_blocks(convolution)
+    assert torch.equal(torch.get_rng_state(), state)
+    if k > 1:
+        assert blocks[0].out_channels == channels * k * k
+    else:
+        assert blocks is convolution
+    x = torch.randn(2, 6, 8, 12, dtype=torch.float64)
+    assert (blocks(x) - convolution(x)).abs().max() < 1e-12
+
+
 def test_the_stages_have_the_sizes_of_the_drawing():
     network = CourseUNet(CourseUNetConfig(width=4, classes=DIGITS)).eval()
     seen = {}
@@ -135,11 +188,9 @@ def test_conditions_enter_as_in_the_drawing():
 
 def test_unflatten_as_a_linear_layer_is_the_transposed_convolution():
     torch.manual_seed(0)
-    ours = PointTranspose(6, 5, 7, 7)
-    plain = nn.ConvTranspose2d(6, 5, 7, 7)
-    plain.load_state_dict(ours.state_dict())
+    ours = Unflatten(6, 7).eval()
     x = torch.randn(3, 6, 1, 1, requires_grad=True)
-    y, expected = ours(x), plain(x)
+    y, expected = ours(x), nn.Sequential(*ours)(x)
     assert (y - expected).abs().max() < 1e-5
     weights = torch.randn(y.shape)
     (grad,) = torch.autograd.grad((y * weights).sum(), x)
